@@ -1,0 +1,27 @@
+-- An address is known from its first registration. Its salt and cost are shared by all accounts of the address, so
+-- that a login computes one hash however many accounts there are; its row is what registrations and confirmations of
+-- the address lock.
+create table addresses (
+    canonical text primary key,
+    salt bytea not null check (octet_length(salt) = 16),
+    cost integer not null check (cost between 4 and 31),
+    created_at timestamptz not null
+);
+
+create table users (
+    id uuid primary key,
+    email text not null,
+    email_canonical text not null references addresses (canonical),
+    username text,
+    username_canonical text,
+    password_hash text not null,
+    confirmed_at timestamptz,
+    created_at timestamptz not null,
+    constraint users_username_both check ((username is null) = (username_canonical is null))
+);
+
+-- An address belongs to one account at most: the one that was confirmed.
+create unique index users_confirmed_email_key on users (email_canonical) where confirmed_at is not null;
+create unique index users_username_key on users (username_canonical);
+create index users_email_canonical_idx on users (email_canonical, created_at);
+create index users_unconfirmed_idx on users (created_at) where confirmed_at is null;

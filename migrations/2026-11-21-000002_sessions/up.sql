@@ -1,0 +1,15 @@
+create table sessions (
+    id uuid primary key,
+    -- The token itself is known to the client alone.
+    token_sha256 bytea not null constraint sessions_token_key unique check (octet_length(token_sha256) = 32),
+    user_id uuid not null references users (id) on delete cascade,
+    created_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    expires_at timestamptz not null,
+    idle_seconds integer not null check (idle_seconds > 0),
+    ip inet not null,
+    user_agent text
+);
+
+create index sessions_user_id_idx on sessions (user_id);
+create index sessions_expires_at_idx on sessions (expires_at);

@@ -1,0 +1,27 @@
+//! The shared state: holds everything, decides nothing.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::link::Links;
+use crate::mail::Mailer;
+use crate::password::{HashingPool, PasswordPolicy};
+
+/// What every flow can reach, behind `web::Data`.
+#[derive(Clone)]
+pub struct App {
+    /// What the service runs with.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// Where passwords are hashed.
+    pub hashing: HashingPool,
+    /// Which passwords are accepted.
+    pub password_policy: PasswordPolicy,
+    /// Mints and reads links.
+    pub links: Links,
+    /// Delivers what was promised.
+    pub mailer: Mailer,
+}

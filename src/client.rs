@@ -1,0 +1,85 @@
+//! Where a request comes from: kept with a session, named in letters.
+//!
+//! If this believed a header that anybody can send, everybody could choose their own address.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// The longest `User-Agent` that is kept, in characters.
+const USER_AGENT_LIMIT: usize = 256;
+
+/// The sender of a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Client {
+    /// The address of the client, or of the nearest proxy that is not trusted.
+    pub ip: IpAddr,
+    /// What the client calls itself; at most 256 characters, without control characters.
+    pub user_agent: Option<String>,
+}
+
+impl Client {
+    /// A client that connected from `peer` through none or more `trusted` proxies, each of which appended the address
+    /// it saw to `forwarded_for` (the `X-Forwarded-For` values, in order).
+    ///
+    /// The list is read from the right, as only what a trusted proxy wrote can be believed: the first address that is
+    /// not a trusted proxy is the client. An entry that is no address ends the search at the proxy that passed it on.
+    #[must_use]
+    pub fn new(peer: IpAddr, forwarded_for: &[&str], trusted: &[IpNet], user_agent: Option<&str>) -> Self {
+        let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
+        let mut ip = peer.to_canonical();
+        for entry in forwarded_for.iter().rev().flat_map(|value| value.rsplit(',')) {
+            if !is_trusted(&ip) {
+                break;
+            }
+            match entry.trim().parse::<IpAddr>() {
+                Ok(address) => ip = address.to_canonical(),
+                Err(_) => break,
+            }
+        }
+        Self { ip, user_agent: user_agent.map(readable).filter(|agent| !agent.is_empty()) }
+    }
+}
+
+fn readable(user_agent: &str) -> String {
+    user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LIMIT).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip_of(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        Client::new(peer.parse().unwrap(), forwarded, &trusted, None).ip.to_string()
+    }
+
+    #[test]
+    fn forwarded_for_is_believed_from_trusted_proxies_only() {
+        assert_eq!(ip_of("192.0.2.1", &["198.51.100.7"], &[]), "192.0.2.1");
+        assert_eq!(ip_of("10.0.0.1", &["198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn the_right_most_untrusted_entry_is_the_client() {
+        let trusted = ["10.0.0.0/8"];
+        assert_eq!(ip_of("10.0.0.1", &["1.2.3.4, 198.51.100.7, 10.0.0.2"], &trusted), "198.51.100.7");
+        assert_eq!(ip_of("10.0.0.1", &["1.2.3.4", "198.51.100.7"], &trusted), "198.51.100.7");
+        assert_eq!(ip_of("10.0.0.1", &["1.2.3.4, nonsense"], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_clothes_is_ipv4() {
+        assert_eq!(ip_of("::ffff:192.0.2.1", &[], &[]), "192.0.2.1");
+    }
+
+    #[test]
+    fn a_user_agent_is_cut_and_cleaned() {
+        let agent = format!("curl\u{7}/8 {}", "x".repeat(500));
+        let client = Client::new("192.0.2.1".parse().unwrap(), &[], &[], Some(&agent));
+        let kept = client.user_agent.unwrap();
+        assert!(kept.starts_with("curl/8 x"));
+        assert_eq!(kept.chars().count(), 256);
+    }
+}

@@ -1,0 +1,26 @@
+//! The clock, as a value: what expires is tested by moving it, not by sleeping.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, Duration, SubsecRound, Utc};
+
+/// The time that the service goes by. Clones share one offset.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    offset_seconds: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The current time, in the microseconds that PostgreSQL keeps.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        let offset = Duration::seconds(self.offset_seconds.load(Ordering::Relaxed));
+        Utc::now().trunc_subsecs(6) + offset
+    }
+
+    /// Moves this clock, and all its clones, by `duration`; for tests of what expires.
+    pub fn advance(&self, duration: Duration) {
+        self.offset_seconds.fetch_add(duration.num_seconds(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,176 @@
+//! The settings as a whole: what only goes together, and what the service makes for itself.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
+use lettre::message::Mailbox;
+use rand::Rng as _;
+use url::Url;
+
+use super::{DevMailbox, KeyRing, LinkTemplate, SameSitePolicy, Secret, Settings, is_loopback, value};
+
+/// Settings that cannot work together, or a data directory that cannot be used. Its text names the setting.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct ConfigError {
+    setting: &'static str,
+    reason: String,
+}
+
+/// What the service runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where people reach the service.
+    pub public_url: Url,
+    /// The keys of signed links.
+    pub secret_key: KeyRing,
+    /// Where mails go.
+    pub mail_transport: MailTransport,
+    /// The sender of the letters.
+    pub mail_from: Mailbox,
+    /// Where a confirmation link leads.
+    pub confirm_url: LinkTemplate,
+    /// Lifetime of a confirmation link.
+    pub confirm_ttl: Duration,
+    /// Lifetimes and cookie of sessions.
+    pub session: SessionConfig,
+    /// Shortest password, in characters.
+    pub password_min_length: usize,
+    /// Cost of new password hashes.
+    pub bcrypt_cost: u32,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where mails go.
+#[derive(Clone, Debug)]
+pub enum MailTransport {
+    /// To an SMTP server.
+    Smtp(Secret),
+    /// Into this folder, the development mailbox.
+    Mailbox(PathBuf),
+}
+
+/// Lifetimes and cookie of sessions.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// At most, and without use, for a session that ends with the browser.
+    pub ttl: (Duration, Duration),
+    /// At most, and without use, for a session with `remember`.
+    pub remember_ttl: (Duration, Duration),
+    /// `SameSite` of the cookie.
+    pub same_site: SameSitePolicy,
+    /// Whether the cookie is `Secure` and has the `__Host-` prefix: with an https `PUBLIC_URL`.
+    pub is_secure: bool,
+}
+
+impl Config {
+    /// Checks `settings` for a service that listens on `address` (which differs from `LISTEN` where that asks for any
+    /// free port). Makes the data directory and the secret key where they are needed and missing.
+    ///
+    /// # Errors
+    /// Names the setting that cannot work.
+    pub fn new(settings: &Settings, address: SocketAddr) -> Result<Self, ConfigError> {
+        let public_url = match &settings.public_url {
+            Some(url) => url.clone(),
+            None => Url::parse(&format!("http://{address}"))
+                .map_err(|error| ConfigError { setting: "LISTEN", reason: error.to_string() })?,
+        };
+        let is_secure = public_url.scheme() == "https";
+        if settings.cookie_samesite == SameSitePolicy::None && !is_secure {
+            let reason = "none needs an https PUBLIC_URL: browsers refuse such a cookie without Secure".into();
+            return Err(ConfigError { setting: "COOKIE_SAMESITE", reason });
+        }
+        Ok(Self {
+            mail_transport: mail_transport(settings, address)?,
+            secret_key: secret_key(settings, is_secure)?,
+            mail_from: settings.mail_from.clone(),
+            confirm_url: settings.confirm_url.clone().unwrap_or_else(|| LinkTemplate::own_page(&public_url, "confirm")),
+            confirm_ttl: settings.confirm_ttl,
+            session: SessionConfig {
+                ttl: (settings.session_ttl, settings.session_idle_ttl),
+                remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
+                same_site: settings.cookie_samesite,
+                is_secure,
+            },
+            password_min_length: settings.password_min_length.into(),
+            bcrypt_cost: settings.bcrypt_cost,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            public_url,
+        })
+    }
+}
+
+fn mail_transport(settings: &Settings, address: SocketAddr) -> Result<MailTransport, ConfigError> {
+    let mailbox = || Ok(MailTransport::Mailbox(data_dir(settings)?.join("mails")));
+    match (&settings.smtp_url, settings.dev_mailbox) {
+        (_, DevMailbox::On) => mailbox(),
+        (Some(url), _) => Ok(MailTransport::Smtp(url.clone())),
+        (None, DevMailbox::Auto) if is_loopback(address.ip()) => mailbox(),
+        (None, DevMailbox::Auto) => Err(ConfigError {
+            setting: "SMTP_URL",
+            reason: "required when LISTEN is not loopback (or DEV_MAILBOX=on, on one's own machine)".into(),
+        }),
+        (None, DevMailbox::Off) => {
+            Err(ConfigError { setting: "SMTP_URL", reason: "required with DEV_MAILBOX=off".into() })
+        }
+    }
+}
+
+fn secret_key(settings: &Settings, is_secure: bool) -> Result<KeyRing, ConfigError> {
+    match &settings.secret_key {
+        Some(ring) => Ok(ring.clone()),
+        None if is_secure => Err(ConfigError {
+            setting: "SECRET_KEY",
+            reason: "required with an https PUBLIC_URL; `openssl rand -base64 32` makes one".into(),
+        }),
+        None => kept_key(&data_dir(settings)?.join("secret.key")),
+    }
+}
+
+fn data_dir(settings: &Settings) -> Result<PathBuf, ConfigError> {
+    let failed = |error: std::io::Error| ConfigError {
+        setting: "DATA_DIR",
+        reason: format!("{} cannot be used: {error}", settings.data_dir.display()),
+    };
+    fs::create_dir_all(&settings.data_dir).map_err(failed)?;
+    fs::canonicalize(&settings.data_dir).map_err(failed)
+}
+
+/// The key of the data directory, made at the first start. Of two instances that make it at once, one wins.
+fn kept_key(path: &Path) -> Result<KeyRing, ConfigError> {
+    let failed = |reason: String| ConfigError { setting: "DATA_DIR", reason: format!("{}: {reason}", path.display()) };
+    if !path.exists() {
+        let mut bytes = [0u8; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        let made = path.with_extension(format!("new.{}", std::process::id()));
+        write_private(&made, &STANDARD.encode(bytes)).map_err(|error| failed(error.to_string()))?;
+        // A link, unlike a rename, fails where the other instance was first: its key stays.
+        let linked = fs::hard_link(&made, path);
+        fs::remove_file(&made).map_err(|error| failed(error.to_string()))?;
+        if let Err(error) = linked && error.kind() != std::io::ErrorKind::AlreadyExists {
+            return Err(failed(error.to_string()));
+        }
+    }
+    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    value::key_ring(text.trim()).map_err(failed)
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

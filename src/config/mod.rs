@@ -1,0 +1,131 @@
+//! The settings: each an environment variable and a command-line flag with the same meaning. The only reader of the
+//! environment.
+//!
+//! [`Settings`] is what was given, one value at a time; [`Config`] is what the service runs with, checked as a whole.
+
+mod check;
+mod value;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use lettre::message::Mailbox;
+use url::Url;
+
+pub use check::{Config, ConfigError, MailTransport, SessionConfig};
+pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
+
+/// What can be set. `vestibule serve --help` prints it.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// The PostgreSQL to use; without it, an embedded one in the data directory (for development)
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<Secret>,
+
+    /// Programs of an installed PostgreSQL to use for the embedded one, instead of the bundled ones
+    #[arg(long, env, value_name = "DIR")]
+    pub postgres_bin_dir: Option<PathBuf>,
+
+    /// Where development keeps its database, key and mails
+    #[arg(long, env, value_name = "DIR", default_value = ".vestibule")]
+    pub data_dir: PathBuf,
+
+    /// Address and port to listen on
+    #[arg(long, env, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Where people reach the service [default: http:// + LISTEN]
+    #[arg(long, env, value_name = "URL", value_parser = value::public_url)]
+    pub public_url: Option<Url>,
+
+    /// At least 32 random bytes in base64 or hex; several, comma-separated: the first signs, all verify
+    /// [default: made and kept in the data directory; required with an https PUBLIC_URL]
+    #[arg(long, env, hide_env_values = true, value_name = "KEY", value_parser = value::key_ring)]
+    pub secret_key: Option<KeyRing>,
+
+    /// smtp://, smtps:// or smtp://...?tls=required; without it, the development mailbox
+    /// [required when LISTEN is not loopback]
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::smtp_url)]
+    pub smtp_url: Option<Secret>,
+
+    /// The development mailbox: auto is on without SMTP_URL on loopback
+    #[arg(long, env, value_name = "WHEN", default_value = "auto")]
+    pub dev_mailbox: DevMailbox,
+
+    /// The sender of the letters
+    #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
+    pub mail_from: Mailbox,
+
+    /// A front-end's own page for the confirmation link, with {token} in it [default: a page of the service]
+    #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
+    pub confirm_url: Option<LinkTemplate>,
+
+    /// Lifetime of a confirmation link
+    #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = value::duration)]
+    pub confirm_ttl: Duration,
+
+    /// Lifetime of a session
+    #[arg(long, env, value_name = "DURATION", default_value = "12h", value_parser = value::duration)]
+    pub session_ttl: Duration,
+
+    /// Lifetime of a session without use
+    #[arg(long, env, value_name = "DURATION", default_value = "12h", value_parser = value::duration)]
+    pub session_idle_ttl: Duration,
+
+    /// Lifetime of a session with "remember"
+    #[arg(long, env, value_name = "DURATION", default_value = "30d", value_parser = value::duration)]
+    pub remember_ttl: Duration,
+
+    /// Lifetime of a session with "remember", without use
+    #[arg(long, env, value_name = "DURATION", default_value = "14d", value_parser = value::duration)]
+    pub remember_idle_ttl: Duration,
+
+    /// Shortest password, in characters
+    #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
+    pub password_min_length: u16,
+
+    /// SameSite attribute of the session cookie
+    #[arg(long, env, value_name = "VALUE", default_value = "lax")]
+    pub cookie_samesite: SameSitePolicy,
+
+    /// Addresses or networks whose X-Forwarded-For is believed, comma-separated
+    #[arg(long, env, value_name = "NETWORKS", value_delimiter = ',', value_parser = value::network)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Cost of a password hash; older hashes are renewed at the next login
+    #[arg(long, env, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u32).range(10..=16))]
+    pub bcrypt_cost: u32,
+
+    /// Filter of the log, as env_logger reads it
+    #[arg(long, env, value_name = "FILTER", default_value = "info")]
+    pub rust_log: String,
+}
+
+/// When the development mailbox takes the mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DevMailbox {
+    /// Without `SMTP_URL`, on loopback.
+    Auto,
+    /// Always; for a container on one's own machine.
+    On,
+    /// Never.
+    Off,
+}
+
+/// The `SameSite` attribute of the session cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SameSitePolicy {
+    /// Sent with top-level navigations from other sites.
+    Lax,
+    /// Never sent with a request that another site caused.
+    Strict,
+    /// Sent always; browsers then ask for `Secure`.
+    None,
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}

@@ -1,0 +1,238 @@
+//! The values of settings: each parsed once, refused with a reason that never repeats a secret.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use ipnet::IpNet;
+use url::Url;
+
+/// The fewest bytes of a secret key: HMAC-SHA-256 asks as many as its output (RFC 7518, section 3.2).
+const SECRET_KEY_BYTES: usize = 32;
+
+/// The longest lifetime that can be set: a year.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A text that does not show itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl FromStr for Secret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// One or more secret keys: the first signs, all verify.
+#[derive(Clone)]
+pub struct KeyRing(Vec<Vec<u8>>);
+
+impl KeyRing {
+    /// The key that signs. The ring is never empty.
+    #[must_use]
+    pub fn signing(&self) -> &[u8] {
+        self.0.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// All keys, the signing one first.
+    pub fn all(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} keys, redacted]", self.0.len())
+    }
+}
+
+/// Reads one or more keys in base64 or hex.
+///
+/// # Errors
+/// A key that is neither, or of fewer than 32 bytes.
+pub fn key_ring(text: &str) -> Result<KeyRing, String> {
+    text.split(',').map(|key| decode_key(key.trim())).collect::<Result<Vec<_>, _>>().map(KeyRing)
+}
+
+fn decode_key(text: &str) -> Result<Vec<u8>, String> {
+    let decoded = decode_hex(text).or_else(|| {
+        [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|base64| base64.decode(text).ok())
+    });
+    match decoded {
+        Some(key) if key.len() >= SECRET_KEY_BYTES => Ok(key),
+        Some(_) => Err("a key needs at least 32 bytes; `openssl rand -base64 32` makes one".into()),
+        None => Err("a key is written in base64 or hex; `openssl rand -base64 32` makes one".into()),
+    }
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+/// An address of a front-end, in which `{token}` stands for the token of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkTemplate(String);
+
+impl LinkTemplate {
+    /// The page of the service itself at `path` below `public_url`.
+    #[must_use]
+    pub fn own_page(public_url: &Url, path: &str) -> Self {
+        Self(format!("{}/{path}/{{token}}", public_url.as_str().trim_end_matches('/')))
+    }
+
+    /// The link that carries `token`.
+    #[must_use]
+    pub fn link(&self, token: &str) -> String {
+        self.0.replace("{token}", token)
+    }
+}
+
+/// Reads an address with `{token}` in it.
+///
+/// # Errors
+/// No http or https URL, or `{token}` is missing or stands there more than once.
+pub fn link_template(text: &str) -> Result<LinkTemplate, String> {
+    if text.matches("{token}").count() != 1 {
+        return Err("must have {token} in it, once".into());
+    }
+    match Url::parse(&text.replace("{token}", "token")) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(LinkTemplate(text.to_owned())),
+        _ => Err("must be an http:// or https:// URL".into()),
+    }
+}
+
+/// Reads the address where people reach the service.
+///
+/// # Errors
+/// No http or https URL, or one with a path, a query, a fragment or credentials: the service answers at the root.
+pub fn public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "must be an http:// or https:// URL")?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !is_web {
+        Err("must be an http:// or https:// URL".into())
+    } else if !is_bare || !url.username().is_empty() || url.password().is_some() {
+        Err("must be scheme, host and port alone, as in https://auth.example.com".into())
+    } else {
+        Ok(url)
+    }
+}
+
+/// Reads the address of an SMTP server.
+///
+/// # Errors
+/// A scheme other than `smtp` or `smtps`, no host, or an unknown `tls`.
+pub fn smtp_url(text: &str) -> Result<Secret, String> {
+    let url = Url::parse(text).map_err(|_| "must be an smtp:// or smtps:// URL")?;
+    if !matches!(url.scheme(), "smtp" | "smtps") || !url.has_host() {
+        return Err("must be an smtp:// or smtps:// URL with a host".into());
+    }
+    for (name, value) in url.query_pairs() {
+        if name != "tls" || !matches!(value.as_ref(), "required" | "opportunistic") {
+            return Err("takes ?tls=required or ?tls=opportunistic and nothing else".into());
+        }
+    }
+    Ok(Secret(text.to_owned()))
+}
+
+/// Reads a lifetime such as `30m`, `12h`, `14d`.
+///
+/// # Errors
+/// No duration, none at all, or more than a year.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.as_secs() == 0 => Err("must be at least 1s".into()),
+        Ok(duration) if duration > LONGEST => Err("must be a year at most".into()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("must be a duration such as 30m, 12h or 14d".into()),
+    }
+}
+
+/// Reads a network, or a single address as the network of its own.
+///
+/// # Errors
+/// Neither an address nor a network.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "must be addresses or networks such as 10.0.0.0/8".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_in_base64_and_hex_and_short_ones_refused() {
+        let hex = "ab".repeat(32);
+        assert_eq!(key_ring(&hex).unwrap().signing(), [0xab; 32]);
+        let base64 = STANDARD.encode([7u8; 32]);
+        let ring = key_ring(&format!("{base64},{hex}")).unwrap();
+        assert_eq!(ring.signing(), [7; 32]);
+        assert_eq!(ring.all().count(), 2);
+        assert!(key_ring(&"ab".repeat(31)).unwrap_err().contains("32 bytes"));
+        assert!(key_ring("").is_err());
+        assert!(key_ring("correct horse battery staple").is_err());
+    }
+
+    #[test]
+    fn secrets_do_not_show_themselves() {
+        assert_eq!(format!("{:?}", Secret::from("hunter2".to_owned())), "[redacted]");
+        assert!(!format!("{:?}", key_ring(&"ab".repeat(32)).unwrap()).contains("171"));
+    }
+
+    #[test]
+    fn a_link_template_names_its_token_once() {
+        let template = link_template("https://app.example.com/#/confirm?t={token}").unwrap();
+        assert_eq!(template.link("abc"), "https://app.example.com/#/confirm?t=abc");
+        for wrong in ["https://app.example.com/", "{token}", "javascript:{token}", "https://x/{token}{token}"] {
+            assert!(link_template(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_scheme_host_and_port() {
+        assert!(public_url("https://auth.example.com").is_ok());
+        assert!(public_url("http://localhost:8080/").is_ok());
+        for wrong in ["auth.example.com", "ftp://x", "https://x/auth", "https://u:p@x", "https://x/?a=b"] {
+            assert!(public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_bounded() {
+        assert_eq!(duration("30d").unwrap().as_secs(), 30 * 86_400);
+        for wrong in ["", "0s", "-1h", "soon", "400d", "12"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! PostgreSQL: the pool, transactions, migrations, and the embedded server of development.
+//!
+//! The database decides: what must be unique is a constraint, what works once is a row count. Every piece of work has
+//! a deadline, so that a database which is away, slow or frozen becomes an error within seconds and never a queue.
+
+pub mod embedded;
+mod error;
+mod migrate;
+mod pool;
+#[expect(missing_docs, reason = "generated")]
+pub mod schema;
+
+pub use error::DbError;
+pub use migrate::MIGRATIONS;
+pub use pool::{Connection, Db};

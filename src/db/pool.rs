@@ -1,0 +1,184 @@
+//! The pool, and the only two ways to work with it: [`Db::run`] and [`Db::transaction`].
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{Object, Timeouts};
+use diesel::{ConnectionError, QueryResult};
+use diesel_async::pooled_connection::deadpool::Pool;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, TransactionManager as _};
+use futures_util::FutureExt as _;
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::{DbError, migrate};
+
+/// The connection that queries take.
+pub type Connection = AsyncPgConnection;
+
+type Manager = AsyncDieselConnectionManager<Connection>;
+type Transactions = <Connection as diesel_async::AsyncConnection>::TransactionManager;
+
+/// Connections at most. Work on the database is short; what is slow here, hashing, holds none.
+const POOL_SIZE: usize = 16;
+/// How long getting a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one piece of work may take, connection included: callers are answered within five seconds.
+const WORK_TIMEOUT: Duration = Duration::from_millis(4500);
+/// The server ends a statement by itself, also when nobody waits for it any more.
+const STATEMENT_TIMEOUT_MS: u32 = 5000;
+
+/// The database.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<Connection>,
+    url: String,
+    migrated: watch::Sender<bool>,
+}
+
+impl Db {
+    /// A pool for the PostgreSQL at `url`; connects when it is first needed. Connections are driven by the runtime
+    /// that this is called on, whichever thread uses them.
+    ///
+    /// # Errors
+    /// A URL that cannot be read, or a platform without a certificate store.
+    pub fn new(url: &str) -> Result<Self, DbError> {
+        parse(url)?;
+        let tls = tls_config()?;
+        let runtime = Handle::current();
+        let mut config = ManagerConfig::default();
+        // A test query at every checkout would double the round trips; a connection that closed is noticed without.
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(move |url| {
+            let (url, tls) = (url.to_owned(), tls.clone());
+            let connecting = runtime.spawn(async move { connect(&url, tls).await });
+            async move { connecting.await.map_err(|error| ConnectionError::BadConnection(error.to_string()))? }.boxed()
+        });
+        let timeouts = Timeouts {
+            wait: Some(CONNECT_TIMEOUT),
+            create: Some(CONNECT_TIMEOUT),
+            recycle: Some(CONNECT_TIMEOUT),
+        };
+        let pool = Pool::builder(Manager::new_with_config(url, config))
+            .max_size(POOL_SIZE)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| DbError::Unavailable(error.to_string()))?;
+        Ok(Self { pool, url: url.to_owned(), migrated: watch::Sender::new(false) })
+    }
+
+    /// Runs the migrations that are missing; of several instances that start together, one does.
+    ///
+    /// # Errors
+    /// The database is away, or a migration fails (it is rolled back).
+    pub async fn migrate(&self) -> Result<Vec<String>, DbError> {
+        let connection = connect_plainly(&self.url, tls_config()?).await.map_err(unavailable)?;
+        let applied = migrate::run(connection).await?;
+        self.migrated.send_replace(true);
+        Ok(applied)
+    }
+
+    /// Waits until the migrations have run.
+    pub async fn wait_until_migrated(&self) {
+        let mut migrated = self.migrated.subscribe();
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = migrated.wait_for(|done| *done).await;
+    }
+
+    /// Runs `work` on a connection, each statement in a transaction of its own.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`DbError::Unavailable`] when the database is away or the work takes more than 4.5 s.
+    pub async fn run<T, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>) -> Result<T, DbError>
+    where
+        E: Into<DbError>,
+    {
+        if !*self.migrated.borrow() {
+            return Err(DbError::Unavailable("the migrations have not run yet".into()));
+        }
+        let deadline = tokio::time::Instant::now() + WORK_TIMEOUT;
+        let mut connection = match tokio::time::timeout_at(deadline, self.pool.get()).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(DbError::Unavailable(error.to_string())),
+            Err(_) => return Err(DbError::Unavailable("no connection in time".into())),
+        };
+        match tokio::time::timeout_at(deadline, work(&mut connection)).await {
+            Ok(result) => result.map_err(Into::into),
+            Err(_) => {
+                // An answer may still be on its way on this connection: nobody else shall read it.
+                drop(Object::take(connection));
+                Err(DbError::Unavailable("no answer in time".into()))
+            }
+        }
+    }
+
+    /// Runs `work` in one transaction: all of it happens, or nothing. A caller who goes away rolls it back.
+    ///
+    /// # Errors
+    /// As [`Db::run`].
+    pub async fn transaction<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        self.run(async |connection| {
+            Transactions::begin_transaction(connection).await?;
+            let result = work(connection).await;
+            match &result {
+                Ok(_) => Transactions::commit_transaction(connection).await?,
+                // The first error is the one that says something; a connection that cannot roll back is not reused.
+                Err(_) => drop(Transactions::rollback_transaction(connection).await),
+            }
+            result
+        })
+        .await
+    }
+}
+
+fn parse(url: &str) -> Result<tokio_postgres::Config, DbError> {
+    let mut config: tokio_postgres::Config = url.parse().map_err(unavailable)?;
+    config.connect_timeout(CONNECT_TIMEOUT);
+    config.tcp_user_timeout(WORK_TIMEOUT);
+    if config.get_application_name().is_none() {
+        config.application_name("vestibule");
+    }
+    Ok(config)
+}
+
+fn tls_config() -> Result<rustls::ClientConfig, DbError> {
+    Ok(rustls::ClientConfig::builder().with_platform_verifier().map_err(unavailable)?.with_no_client_auth())
+}
+
+async fn connect(url: &str, tls: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
+    use diesel_async::SimpleAsyncConnection as _;
+    let mut connection = connect_plainly(url, tls).await?;
+    let settings =
+        format!("set statement_timeout = {STATEMENT_TIMEOUT_MS}; set lc_messages = 'C'; set timezone = 'UTC'");
+    // Only a superuser may set lc_messages: errors are then told apart as far as their texts are English.
+    if connection.batch_execute(&settings).await.is_err() {
+        let settings = format!("set statement_timeout = {STATEMENT_TIMEOUT_MS}; set timezone = 'UTC'");
+        connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
+    Ok(connection)
+}
+
+async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
+    let bad = |error: String| ConnectionError::BadConnection(error);
+    let config = parse(url).map_err(|error| bad(error.to_string()))?;
+    let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
+    let (client, connection) = config.connect(tls).await.map_err(|error| bad(error.to_string()))?;
+    Connection::try_from_client_and_connection(client, connection).await
+}
+
+fn unavailable(error: impl std::error::Error) -> DbError {
+    use std::fmt::Write as _;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    DbError::Unavailable(text)
+}

@@ -1,0 +1,74 @@
+//! The development mailbox, over JSON and as pages.
+//!
+//! It shows live links to everybody who can reach it; it answers 404 as soon as letters go to an SMTP server.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::mail::Mailbox;
+use crate::mail::mailbox::Mail;
+use crate::page;
+use crate::problem::{Code, Problem};
+
+use super::responses::{Faults, Missing};
+
+/// The letters that would have been sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MailList {
+    /// The newest first.
+    mails: Vec<Mail>,
+}
+
+/// List the letters
+///
+/// In development only: 404 once letters go to an SMTP server. A browser gets a page.
+#[utoipa::path(
+    get, path = "/dev/mailbox", tag = "development",
+    responses((status = 200, description = "The letters", content((MailList = "application/json"), (String = "text/html"))),
+              Missing, Faults)
+)]
+pub async fn list_mails(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    let mails = mailbox(&app)?.list().await.map_err(Problem::internal)?;
+    if page::wants_html(&req) {
+        return Ok(page::mailbox(&mails));
+    }
+    Ok(HttpResponse::Ok().json(MailList { mails }))
+}
+
+/// Show a letter
+///
+/// In development only. A browser gets a page.
+#[utoipa::path(
+    get, path = "/dev/mailbox/{id}", tag = "development",
+    params(("id" = Uuid, Path, description = "The identity of the letter")),
+    responses((status = 200, description = "The letter", content((Mail = "application/json"), (String = "text/html"))),
+              Missing, Faults)
+)]
+pub async fn get_mail(req: HttpRequest, app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let missing = || Problem::new(Code::NotFound);
+    let id: Uuid = id.parse().map_err(|_| missing())?;
+    let mail = mailbox(&app)?.find(id).await.map_err(Problem::internal)?.ok_or_else(missing)?;
+    if page::wants_html(&req) {
+        return Ok(page::mail(&mail));
+    }
+    Ok(HttpResponse::Ok().json(mail))
+}
+
+/// Empty the mailbox
+///
+/// In development only.
+#[utoipa::path(
+    delete, path = "/dev/mailbox", tag = "development",
+    responses((status = 204, description = "It is empty"), Missing, Faults)
+)]
+pub async fn delete_mails(app: web::Data<App>) -> Result<HttpResponse, Problem> {
+    mailbox(&app)?.clear().await.map_err(Problem::internal)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn mailbox(app: &App) -> Result<&Mailbox, Problem> {
+    app.mailer.mailbox().ok_or_else(|| Problem::new(Code::NotFound))
+}

@@ -1,0 +1,55 @@
+//! The contract: the OpenAPI document, and Swagger UI from the binary to browse and try it.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, LOCATION};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpResponse, Route, web};
+use utoipa::openapi::OpenApi;
+
+use crate::page;
+use crate::problem::{Code, Problem};
+
+use super::responses::Faults;
+use super::route;
+
+/// The OpenAPI document
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operation",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), Faults)
+)]
+pub async fn get_document(document: web::Data<OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(document.as_ref())
+}
+
+/// Registers the pages that are no operations: Swagger UI, the style of our own pages, and the way from `/` to the docs.
+pub(super) fn pages(config: &mut ServiceConfig) {
+    config
+        .service(route::read_only("/", || Route::new().to(to_docs)))
+        .service(route::read_only("/docs", || Route::new().to(to_docs)))
+        .service(route::read_only("/docs/{file:.*}", || Route::new().to(swagger_file)))
+        .service(route::read_only("/style.css", || Route::new().to(style)));
+}
+
+async fn to_docs() -> HttpResponse {
+    HttpResponse::TemporaryRedirect().insert_header((LOCATION, "/docs/")).finish()
+}
+
+async fn style() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "max-age=3600")).content_type("text/css; charset=utf-8").body(page::STYLE)
+}
+
+async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let config = utoipa_swagger_ui::Config::from("/openapi.json")
+        .try_it_out_enabled(true)
+        .persist_authorization(true)
+        .display_request_duration(true)
+        .with_credentials(true);
+    let file = utoipa_swagger_ui::serve(&file, Arc::new(config)).map_err(Problem::internal)?;
+    let file = file.ok_or_else(|| Problem::new(Code::NotFound))?;
+    let mut answer = HttpResponse::Ok();
+    if file.gzpipped {
+        answer.insert_header((CONTENT_ENCODING, "gzip"));
+    }
+    Ok(answer.content_type(file.content_type).body(file.bytes.into_owned()))
+}

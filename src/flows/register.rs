@@ -1,0 +1,130 @@
+//! Registration: an account for an address that nobody has proved yet, and a letter to prove it.
+//!
+//! Whether the address is known changes nothing here, neither the answer nor the work: it only changes which letter
+//! leaves. If it did, everybody could find out who has an account.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::body::{Fields, FromFields, Json};
+use crate::client::Client;
+use crate::mail::{LetterKind, Occasion, queue};
+use crate::password::{HashParameters, NewPassword, PasswordHash};
+use crate::problem::{Code, Problem};
+use crate::user::queries::{self, NewUser};
+use crate::user::{Email, UserId, Username};
+
+use super::responses::{BodyProblems, HashingFaults, Taken};
+
+/// Who wants an account.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// The address, compared without case and in one Unicode spelling.
+    #[schema(value_type = String, format = Email, max_length = 254, example = "ada@example.com")]
+    email: Email,
+    /// 8 characters or more (`PASSWORD_MIN_LENGTH`), and not easy to guess.
+    #[schema(value_type = String, format = Password, max_length = 256, example = "plum-orbit-kettle-42")]
+    password: NewPassword,
+    /// A public name to sign in with: letters, digits and `. _ -`; unique without case.
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
+             pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", example = "ada")]
+    username: Option<Username>,
+}
+
+/// A letter is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConfirmationSent {
+    /// Always the same.
+    #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
+    pub(super) status: &'static str,
+}
+
+impl ConfirmationSent {
+    pub(super) const BODY: Self = Self { status: "confirmation_sent" };
+}
+
+impl FromFields for Registration {
+    fn from_fields(fields: &mut Fields, app: &App) -> Option<Self> {
+        let email = fields.parsed("email", Email::parse);
+        let username = fields.parsed_if_present("username", Username::parse);
+        let own_words = [
+            email.as_ref().map_or("", Email::as_typed),
+            username.as_ref().and_then(Option::as_ref).map_or("", Username::as_typed),
+        ];
+        let password = fields.parsed("password", |text| app.password_policy.check(text, &own_words));
+        Some(Self { email: email?, password: password?, username: username? })
+    }
+}
+
+/// Register an account
+///
+/// Sends a letter with a link to the address. The account can sign in at once, but only a confirmed one passes the
+/// guard. The answer is the same whether the address is known or not.
+#[utoipa::path(
+    post, path = "/register", tag = "account", request_body = Registration,
+    responses((status = 202, description = "A letter is on its way", body = ConfirmationSent),
+              BodyProblems, Taken, HashingFaults)
+)]
+pub async fn register_account(
+    app: web::Data<App>,
+    client: Client,
+    Json(registration): Json<Registration>,
+) -> Result<HttpResponse, Problem> {
+    let mut parameters = shared_parameters(&app, &registration.email).await?;
+    // The parameters of an address change only when its only account renews its hash: once more is enough.
+    for _ in 0..2 {
+        let hash = app.hashing.hash(registration.password.password(), parameters).await?;
+        match insert(&app, &registration, &client, parameters, &hash).await? {
+            Inserted::Done => {
+                app.mailer.wake();
+                return Ok(HttpResponse::Accepted().json(ConfirmationSent::BODY));
+            }
+            Inserted::ParametersChanged(current) => parameters = current,
+        }
+    }
+    Err(Problem::new(Code::Overloaded))
+}
+
+/// The parameters that all accounts of the address share, made now if this is its first.
+async fn shared_parameters(app: &App, email: &Email) -> Result<HashParameters, Problem> {
+    let fresh = HashParameters::random(app.config.bcrypt_cost);
+    let now = app.clock.now();
+    let locked = app.db.run(async |conn| queries::lock_address(conn, email.canonical(), fresh, now).await);
+    locked.await.map_err(Problem::from)
+}
+
+enum Inserted {
+    Done,
+    ParametersChanged(HashParameters),
+}
+
+/// One transaction: the account, no more than the newest three of its address, and the promise of the letter.
+async fn insert(
+    app: &App,
+    registration: &Registration,
+    client: &Client,
+    parameters: HashParameters,
+    password_hash: &PasswordHash,
+) -> Result<Inserted, Problem> {
+    let Registration { email, username, .. } = registration;
+    app.db
+        .transaction(async |conn| {
+            let now = app.clock.now();
+            let current = queries::lock_address(conn, email.canonical(), parameters, now).await?;
+            if current != parameters {
+                return Ok(Inserted::ParametersChanged(current));
+            }
+            let id = UserId::new();
+            let user = NewUser { id, email, username: username.as_ref(), password_hash, created_at: now };
+            queries::insert(conn, &user).await?;
+            queries::delete_surplus(conn, email.canonical()).await?;
+            let occasion = Occasion { at: now, client: client.clone() };
+            queue::insert(conn, id, LetterKind::ConfirmEmail, &occasion).await?;
+            Ok(Inserted::Done)
+        })
+        .await
+        .map_err(Problem::from)
+}

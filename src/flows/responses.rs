@@ -1,0 +1,77 @@
+//! Answers that many operations share, for the OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::IntoResponses;
+
+use crate::problem::Code;
+
+macro_rules! problem_responses {
+    ($($(#[$doc:meta])* $name:ident: $($code:ident),+;)+) => {
+        $(
+            $(#[$doc])*
+            pub(super) struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    of(&[$(Code::$code),+])
+                }
+            }
+        )+
+    };
+}
+
+problem_responses! {
+    /// What can happen to every operation.
+    Faults: Internal;
+    /// What can happen to every operation that needs the database.
+    DatabaseFaults: Internal, Unavailable;
+    /// What can happen to every operation that hashes a password.
+    HashingFaults: Internal, Overloaded, Unavailable;
+    /// What can be wrong with a body.
+    BodyProblems: InvalidJson, PayloadTooLarge, UnsupportedMediaType, ValidationFailed;
+    /// For operations with the guard `SignedIn`.
+    NeedsSession: Unauthenticated;
+    /// For operations with the guard `Confirmed`.
+    NeedsConfirmed: Unauthenticated, Unconfirmed;
+    /// What can be wrong with the token of a link.
+    LinkProblems: LinkExpired, LinkUsed, LinkInvalid;
+    /// For a login.
+    WrongCredentials: InvalidCredentials;
+    /// For a registration.
+    Taken: UsernameTaken;
+    /// Where a thing may be missing.
+    Missing: NotFound;
+}
+
+/// One response per status; codes of one status share it.
+fn of(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut statuses: BTreeMap<String, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        statuses.entry(code.status().as_str().to_owned()).or_default().push(*code);
+    }
+    statuses.into_iter().map(|(status, codes)| (status, response(&codes).into())).collect()
+}
+
+fn response(codes: &[Code]) -> Response {
+    let texts: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.name(), code.title())).collect();
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response = ResponseBuilder::new()
+        .description(texts.join(" · "))
+        .content("application/problem+json", body);
+    if codes.contains(&Code::Unauthenticated) {
+        response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));
+    }
+    if codes.iter().any(|code| matches!(code, Code::Overloaded | Code::Unavailable)) {
+        response = response.header("Retry-After", header(Type::Integer, "Seconds to wait"));
+    }
+    response.build()
+}
+
+fn header(type_: Type, description: &str) -> Header {
+    let schema = ObjectBuilder::new().schema_type(SchemaType::Type(type_)).build();
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+}

@@ -1,0 +1,88 @@
+//! From the route table to actix: a resource per path that answers HEAD where it answers GET, and 405 with `Allow` to
+//! every other method.
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, Route, guard};
+
+use crate::app::App;
+use crate::session::{self, LoginManager};
+
+/// A line of the route table.
+pub(super) struct Operation {
+    method: Method,
+    path: &'static str,
+    route: fn() -> Route,
+    has_session: bool,
+}
+
+impl Operation {
+    /// An operation that does not look at sessions.
+    pub(super) fn open(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self { method, path, route, has_session: false }
+    }
+
+    /// An operation that looks at the session that a request presents.
+    pub(super) fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self { has_session: true, ..Self::open(method, path, route) }
+    }
+}
+
+/// Registers the operations, those of one path together.
+pub(super) fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &App, manager: &LoginManager) {
+    let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
+    for operation in operations {
+        match paths.iter_mut().find(|(path, _)| *path == operation.path) {
+            Some((_, same)) => same.push(operation),
+            None => paths.push((operation.path, vec![operation])),
+        }
+    }
+    for (path, operations) in paths {
+        let methods: Vec<&Method> = operations.iter().map(|operation| &operation.method).collect();
+        let mut resource = web::resource(path).default_service(method_not_allowed(&methods));
+        for operation in &operations {
+            resource = resource.route((operation.route)().guard(method_guard(operation.method.clone())));
+        }
+        if operations.iter().any(|operation| operation.has_session) {
+            config.service(with_session(resource, app, manager));
+        } else {
+            config.service(resource);
+        }
+    }
+}
+
+/// A resource that answers GET and HEAD alone.
+pub(super) fn read_only(path: &str, route: fn() -> Route) -> Resource {
+    web::resource(path)
+        .default_service(method_not_allowed(&[&Method::GET]))
+        .route(route().guard(method_guard(Method::GET)))
+}
+
+fn with_session(resource: Resource, app: &App, manager: &LoginManager) -> impl HttpServiceFactory + 'static {
+    let (identity, session) = session::middleware(app, manager);
+    // The last one is the outermost.
+    resource.wrap(identity).wrap(session).wrap(from_fn(session::credentials))
+}
+
+fn method_guard(method: Method) -> impl guard::Guard {
+    guard::fn_guard(move |context| {
+        let asked = &context.head().method;
+        *asked == method || (method == Method::GET && *asked == Method::HEAD)
+    })
+}
+
+fn method_not_allowed(methods: &[&Method]) -> Route {
+    let mut names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    // Method names are valid in headers.
+    let allow = HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""));
+    web::to(move || {
+        let answer = HttpResponse::MethodNotAllowed().insert_header((ALLOW, allow.clone())).finish();
+        async { answer }
+    })
+}

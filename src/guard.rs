@@ -1,0 +1,90 @@
+//! The guard, as arguments of handlers: whoever reads a signature knows who may call.
+//!
+//! If a check were a call inside a handler, one could be forgotten.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::USER_AGENT;
+use actix_web::{FromRequest, HttpRequest, web};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::client::Client;
+use crate::problem::{Code, Problem};
+use crate::session::{self, Presented};
+use crate::user::User;
+
+/// Somebody with a session, confirmed or not. Else 401 `unauthenticated`.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who, as of this request.
+    pub user: User,
+    /// With which session.
+    pub session_id: Uuid,
+}
+
+/// Somebody with a session and a confirmed address. Else 401 `unauthenticated` or 403 `unconfirmed`.
+#[derive(Debug)]
+pub struct Confirmed {
+    /// Who, as of this request.
+    pub user: User,
+    /// With which session.
+    pub session_id: Uuid,
+}
+
+/// Whoever it is: the account, if there is a session.
+#[derive(Debug)]
+pub struct Anyone(pub Option<User>);
+
+impl FromRequest for SignedIn {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let signed_in = session::presented(req).map(|Presented { session_id, user }| Self { user, session_id });
+        ready(signed_in.ok_or_else(|| Problem::new(Code::Unauthenticated)))
+    }
+}
+
+impl FromRequest for Confirmed {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let signed_in = SignedIn::from_request(req, payload).into_inner();
+        ready(signed_in.and_then(|SignedIn { user, session_id }| {
+            if user.is_confirmed() {
+                Ok(Self { user, session_id })
+            } else {
+                Err(Problem::new(Code::Unconfirmed))
+            }
+        }))
+    }
+}
+
+impl FromRequest for Anyone {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(session::presented(req).map(|presented| presented.user))))
+    }
+}
+
+impl FromRequest for Client {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let app = req.app_data::<web::Data<App>>();
+        let (Some(app), Some(peer)) = (app, req.peer_addr()) else {
+            return ready(Err(Problem::internal("a request without app or peer")));
+        };
+        let texts = |name: &str| -> Vec<&str> {
+            req.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect()
+        };
+        let user_agent = texts(USER_AGENT.as_str()).first().copied();
+        ready(Ok(Self::new(peer.ip(), &texts("x-forwarded-for"), &app.config.trusted_proxies, user_agent)))
+    }
+}

@@ -1,0 +1,141 @@
+//! The development mailbox: the letters that would have been sent, as files in the data directory.
+//!
+//! It holds live links, so it exists only where its reader owns the machine; see `DEV_MAILBOX`.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Letters kept at most; the oldest go first.
+const KEPT: usize = 1000;
+
+/// A letter in the development mailbox.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Mail {
+    /// Its identity.
+    pub id: Uuid,
+    /// The address that it went to.
+    #[schema(example = "ada@example.com")]
+    pub to: String,
+    /// One line.
+    pub subject: String,
+    /// When it was delivered here.
+    pub sent_at: DateTime<Utc>,
+    /// The text part.
+    pub text: String,
+    /// The HTML part.
+    pub html: String,
+    /// The links of the text part, in order.
+    pub links: Vec<String>,
+}
+
+/// A folder of letters, one file each, named by identity and so by age.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    folder: Arc<PathBuf>,
+}
+
+impl Mailbox {
+    /// The mailbox in `folder`, which is made when the first letter comes.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder: Arc::new(folder) }
+    }
+
+    /// Puts a letter in. The same letter again replaces itself.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub async fn put(&self, mail: Mail) -> io::Result<()> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || {
+            std::fs::create_dir_all(folder.as_path())?;
+            let path = folder.join(format!("{}.json", mail.id));
+            // A rename, so that nobody ever reads half a letter.
+            let draft = path.with_extension("draft");
+            std::fs::write(&draft, serde_json::to_vec(&mail)?)?;
+            std::fs::rename(draft, path)?;
+            let mut ids = ids(&folder)?;
+            for id in ids.drain(..).skip(KEPT) {
+                std::fs::remove_file(folder.join(format!("{id}.json")))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The letters, newest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn list(&self) -> io::Result<Vec<Mail>> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || ids(&folder)?.into_iter().filter_map(|id| read(&folder, id).transpose()).collect()).await
+    }
+
+    /// One letter.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn find(&self, id: Uuid) -> io::Result<Option<Mail>> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || read(&folder, id)).await
+    }
+
+    /// Empties the mailbox.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub async fn clear(&self) -> io::Result<()> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || {
+            for id in ids(&folder)? {
+                std::fs::remove_file(folder.join(format!("{id}.json")))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The http and https links of a text.
+#[must_use]
+pub fn links(text: &str) -> Vec<String> {
+    let is_link = |word: &&str| word.starts_with("https://") || word.starts_with("http://");
+    text.split_whitespace().filter(is_link).map(ToOwned::to_owned).collect()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Newest first: the identities are UUIDv7.
+fn ids(folder: &std::path::Path) -> io::Result<Vec<Uuid>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".json")).and_then(|id| id.parse::<Uuid>().ok());
+        ids.extend(id);
+    }
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(ids)
+}
+
+fn read(folder: &std::path::Path, id: Uuid) -> io::Result<Option<Mail>> {
+    match std::fs::read(folder.join(format!("{id}.json"))) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

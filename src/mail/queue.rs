@@ -1,0 +1,212 @@
+//! The queue: rows that promise a letter. They take a connection, so that the promise is part of the flow's
+//! transaction.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Integer, Jsonb, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::db::Connection;
+use crate::db::schema::{mails, users};
+use crate::user::UserId;
+
+use super::{LetterKind, Occasion};
+
+/// A promised letter, claimed by this instance until its claim ends.
+#[derive(Debug, QueryableByName)]
+pub struct Claimed {
+    /// Its identity, from which its `Message-ID` is made.
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub id: Uuid,
+    /// The account that it is for.
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub user_id: Uuid,
+    /// Which letter, see [`LetterKind`].
+    #[diesel(sql_type = Text)]
+    pub letter: String,
+    /// Who caused it, see [`Occasion`].
+    #[diesel(sql_type = Jsonb)]
+    pub context: Value,
+    /// Tries, this one included.
+    #[diesel(sql_type = Integer)]
+    pub attempts: i32,
+    /// When it was promised.
+    #[diesel(sql_type = Timestamptz)]
+    pub queued_at: DateTime<Utc>,
+    /// The end of the claim.
+    #[diesel(sql_type = Timestamptz)]
+    pub claimed_until: DateTime<Utc>,
+}
+
+/// Promises a letter to an account. One that is promised already, and has not left, is not promised twice.
+///
+/// # Errors
+/// Those of the database.
+pub async fn insert(
+    conn: &mut Connection,
+    user_id: UserId,
+    letter: LetterKind,
+    occasion: &Occasion,
+) -> QueryResult<usize> {
+    insert_for(conn, &[user_id.0], letter, occasion).await
+}
+
+/// Promises the confirmation letter to each unconfirmed account of an address.
+///
+/// # Errors
+/// Those of the database.
+pub async fn insert_for_unconfirmed(
+    conn: &mut Connection,
+    email_canonical: &str,
+    occasion: &Occasion,
+) -> QueryResult<usize> {
+    let unconfirmed: Vec<Uuid> = users::table
+        .filter(users::email_canonical.eq(email_canonical))
+        .filter(users::confirmed_at.is_null())
+        .select(users::id)
+        // Against an account that is being deleted just now.
+        .for_key_share()
+        .load(conn)
+        .await?;
+    insert_for(conn, &unconfirmed, LetterKind::ConfirmEmail, occasion).await
+}
+
+async fn insert_for(
+    conn: &mut Connection,
+    user_ids: &[Uuid],
+    letter: LetterKind,
+    occasion: &Occasion,
+) -> QueryResult<usize> {
+    let context = serde_json::to_value(occasion).map_err(|e| diesel::result::Error::SerializationError(e.into()))?;
+    let rows: Vec<_> = user_ids
+        .iter()
+        .map(|user_id| {
+            (
+                mails::id.eq(Uuid::now_v7()),
+                mails::user_id.eq(*user_id),
+                mails::letter.eq(letter.name()),
+                mails::context.eq(&context),
+                mails::state.eq("queued"),
+                mails::queued_at.eq(occasion.at),
+                mails::due_at.eq(occasion.at),
+                mails::attempts.eq(0),
+            )
+        })
+        .collect();
+    diesel::insert_into(mails::table).values(rows).on_conflict_do_nothing().execute(conn).await
+}
+
+/// Claims up to `limit` letters that are due, until `until`. Others skip what is being claimed; a claim whose holder
+/// died ends by itself.
+///
+/// # Errors
+/// Those of the database.
+pub async fn claim(
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+    limit: i32,
+) -> QueryResult<Vec<Claimed>> {
+    diesel::sql_query(
+        "update mails set claimed_until = $2, attempts = attempts + 1 \
+         where id in (select id from mails where state = 'queued' and due_at <= $1 \
+                      and (claimed_until is null or claimed_until <= $1) \
+                      order by due_at, id limit $3 for update skip locked) \
+         returning id, user_id, letter, context, attempts, queued_at, claimed_until",
+    )
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(until)
+    .bind::<Integer, _>(limit)
+    .load(conn)
+    .await
+}
+
+/// When the next letter becomes due or its claim ends; `None` with an empty queue.
+///
+/// # Errors
+/// Those of the database.
+pub async fn next_due_at(conn: &mut Connection) -> QueryResult<Option<DateTime<Utc>>> {
+    #[derive(QueryableByName)]
+    struct Next {
+        #[diesel(sql_type = diesel::sql_types::Nullable<Timestamptz>)]
+        at: Option<DateTime<Utc>>,
+    }
+    let next: Next =
+        diesel::sql_query("select min(greatest(due_at, claimed_until)) as at from mails where state = 'queued'")
+            .get_result(conn)
+            .await?;
+    Ok(next.at)
+}
+
+/// Marks a letter as sent. `reply` is what the server said.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_sent(conn: &mut Connection, mail: &Claimed, now: DateTime<Utc>, reply: &str) -> QueryResult<usize> {
+    diesel::update(mine(mail))
+        .set((
+            mails::state.eq("sent"),
+            mails::sent_at.eq(now),
+            mails::last_reply.eq(reply),
+            mails::claimed_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Puts a letter back, to be tried again at `due_at`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_delayed(
+    conn: &mut Connection,
+    mail: &Claimed,
+    due_at: DateTime<Utc>,
+    reply: &str,
+) -> QueryResult<usize> {
+    diesel::update(mine(mail))
+        .set((
+            mails::due_at.eq(due_at),
+            mails::last_reply.eq(reply),
+            mails::claimed_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Gives a letter up, with the reason.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_parked(conn: &mut Connection, mail: &Claimed, reason: &str) -> QueryResult<usize> {
+    diesel::update(mine(mail))
+        .set((
+            mails::state.eq("parked"),
+            mails::last_reply.eq(reason),
+            mails::claimed_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Deletes what was sent or given up before `before`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_done_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
+    let done = mails::table.filter(mails::state.ne("queued")).filter(mails::queued_at.lt(before));
+    diesel::delete(done).execute(conn).await
+}
+
+/// The row, as long as the claim is ours: who lost it must not overrule who has it now.
+#[diesel::dsl::auto_type]
+fn mine<'a>(mail: &'a Claimed) -> _ {
+    let id: Uuid = mail.id;
+    let until: DateTime<Utc> = mail.claimed_until;
+    mails::table
+        .filter(mails::id.eq(id))
+        .filter(mails::state.eq("queued"))
+        .filter(mails::claimed_until.eq(until))
+}

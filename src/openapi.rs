@@ -1,0 +1,64 @@
+//! The contract as an OpenAPI 3.1 document: info, tags, security schemes; the operations come from the route table.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
+use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::{OpenApi as _, ToSchema as _};
+
+use crate::flows::Operations;
+use crate::problem::ProblemBody;
+
+const DESCRIPTION: &str = "Sign-up, sign-in and e-mail confirmation. Everyone may enter the vestibule; only confirmed \
+users pass the inner door.\n\nErrors are `application/problem+json` (RFC 9457); `code` is stable, and `type` leads to \
+its explanation. Every answer has an `X-Request-Id`. `HEAD` works where `GET` does.";
+
+/// The document, for a service whose session cookie is called `cookie_name`.
+#[must_use]
+pub fn document(cookie_name: &str) -> OpenApi {
+    let mut document = Operations::openapi();
+    document.info = InfoBuilder::new()
+        .title("Vestibule")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0 OR MIT").identifier(Some("Apache-2.0 OR MIT")).build()))
+        .contact(None::<ContactBuilder>.map(ContactBuilder::build))
+        .build();
+    document.servers = Some(vec![ServerBuilder::new().url("/").description(Some("This service")).build()]);
+    document.tags = Some(vec![
+        tag("account", "Who somebody is: register, confirm, look"),
+        tag("session", "Where somebody is signed in"),
+        tag("operation", "Health, errors and the contract itself"),
+        tag("development", "On one's own machine only"),
+    ]);
+    let mut components = document.components.take().unwrap_or_else(|| ComponentsBuilder::new().build());
+    let mut schemas = Vec::new();
+    ProblemBody::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    components.schemas.insert(ProblemBody::name().into_owned(), <ProblemBody as utoipa::PartialSchema>::schema());
+    components.add_security_scheme("session_cookie", cookie_scheme(cookie_name));
+    components.add_security_scheme("bearer", bearer_scheme());
+    document.components = Some(components);
+    document
+}
+
+/// The document as text, ending with a line feed.
+///
+/// # Errors
+/// None that happens; the library has one.
+pub fn json() -> serde_json::Result<String> {
+    Ok(document("session").to_pretty_json()? + "\n")
+}
+
+fn tag(name: &str, description: &str) -> Tag {
+    TagBuilder::new().name(name).description(Some(description)).build()
+}
+
+fn cookie_scheme(name: &str) -> SecurityScheme {
+    let description = "The session cookie of `POST /login`; `__Host-session` under https.";
+    SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(name, description)))
+}
+
+fn bearer_scheme() -> SecurityScheme {
+    let description = "The `token` of `POST /login` with `\"transport\": \"bearer\"`.";
+    SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build())
+}

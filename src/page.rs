@@ -1,0 +1,116 @@
+//! The few pages that a browser sees, and the choice between a page and JSON.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use askama::Template;
+
+use crate::mail::mailbox::Mail;
+use crate::problem::{Code, Problem};
+
+/// What pages may do: show themselves, send their own form, and nothing that comes from elsewhere.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'";
+/// The same for the page that shows a letter: its HTML brings its own styles, in a frame without any rights.
+const LETTER_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; frame-src 'self'; \
+                             form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The style of all pages.
+pub const STYLE: &str = include_str!("../templates/pages/style.css");
+
+/// What a browser sees of a link.
+#[derive(Debug)]
+pub enum LinkPage {
+    /// It can be spent: a button.
+    Ask {
+        /// The address that it proves.
+        email: String,
+    },
+    /// It was spent.
+    Done {
+        /// The address that it proved.
+        email: String,
+    },
+    /// It opens nothing.
+    Failed(Problem),
+}
+
+#[derive(Template)]
+#[template(path = "pages/link.html")]
+struct LinkTemplate<'a> {
+    page: &'a LinkPage,
+}
+
+#[derive(Template)]
+#[template(path = "pages/problem.html")]
+struct ProblemTemplate {
+    code: Code,
+}
+
+#[derive(Template)]
+#[template(path = "pages/mailbox.html")]
+struct MailboxTemplate<'a> {
+    mails: &'a [Mail],
+}
+
+#[derive(Template)]
+#[template(path = "pages/mail.html")]
+struct MailTemplate<'a> {
+    mail: &'a Mail,
+}
+
+/// Whether the client would rather have a page than JSON: `Accept` prefers `text/html`.
+#[must_use]
+pub fn wants_html(req: &HttpRequest) -> bool {
+    let accept = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let quality = |wanted: &str| {
+        accept.split(',').filter_map(|range| weighed(range, wanted)).max_by(f32::total_cmp).unwrap_or(0.0)
+    };
+    let html = quality("text/html");
+    html > 0.0 && html >= quality("application/json")
+}
+
+/// The quality of a media range, if it names `wanted` itself.
+fn weighed(range: &str, wanted: &str) -> Option<f32> {
+    let mut parts = range.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case(wanted) {
+        return None;
+    }
+    let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    Some(quality.and_then(|text| text.parse().ok()).unwrap_or(1.0))
+}
+
+/// The page of a link.
+#[must_use]
+pub fn link(page: &LinkPage) -> HttpResponse {
+    let status = match page {
+        LinkPage::Failed(problem) => problem.code.status(),
+        _ => StatusCode::OK,
+    };
+    html(HttpResponse::build(status), &LinkTemplate { page }, PAGE_POLICY)
+}
+
+/// The page that explains a code.
+#[must_use]
+pub fn problem(code: Code) -> HttpResponse {
+    html(HttpResponse::Ok(), &ProblemTemplate { code }, PAGE_POLICY)
+}
+
+/// The development mailbox.
+#[must_use]
+pub fn mailbox(mails: &[Mail]) -> HttpResponse {
+    html(HttpResponse::Ok(), &MailboxTemplate { mails }, PAGE_POLICY)
+}
+
+/// A letter of the development mailbox.
+#[must_use]
+pub fn mail(mail: &Mail) -> HttpResponse {
+    html(HttpResponse::Ok(), &MailTemplate { mail }, LETTER_POLICY)
+}
+
+fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str) -> HttpResponse {
+    match template.render() {
+        Ok(text) => answer.insert_header(ContentType::html()).insert_header((CONTENT_SECURITY_POLICY, policy)).body(text),
+        Err(error) => HttpResponse::from_error(Problem::internal(error)),
+    }
+}

@@ -1,0 +1,190 @@
+//! The house: listener, database, workers, and their start and stop.
+
+mod edge;
+mod janitor;
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App as ActixApp, HttpServer, web};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Settings};
+use crate::db::embedded::{self, Embedded, EmbeddedError};
+use crate::db::{Db, DbError};
+use crate::link::Links;
+use crate::mail::{Delivery, Mailer, MailerParts};
+use crate::password::{HashingPool, PasswordPolicy};
+use crate::session::LoginManager;
+use crate::{flows, openapi};
+
+/// How long the head of a request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long requests that were accepted may take once the service stops.
+const DRAIN_SECONDS: u64 = 30;
+/// How often a database that is away at start is tried again.
+const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
+
+/// The service cannot start. Its text is one line that names what is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address is taken, or not ours.
+    #[error("LISTEN: {0} cannot be listened on: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The embedded PostgreSQL does not start.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The database URL cannot be read.
+    #[error("DATABASE_URL: {0}")]
+    Database(DbError),
+    /// The SMTP URL cannot be used.
+    #[error("SMTP_URL: {0}")]
+    Smtp(#[from] lettre::transport::smtp::Error),
+    /// The system refuses something.
+    #[error("the system refuses: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A service that listens, but does not answer yet.
+pub struct Service {
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+    // Stops when the service has stopped.
+    embedded: Option<Embedded>,
+}
+
+/// The database of the settings: the given one, or the embedded one, started here. Blocks while it starts.
+///
+/// # Errors
+/// The embedded PostgreSQL does not start.
+pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
+    if let Some(url) = &settings.database_url {
+        return Ok((url.reveal().to_owned(), None));
+    }
+    let embedded = Embedded::start(&embedded::Settings {
+        data_dir: &settings.data_dir,
+        bin_dir: settings.postgres_bin_dir.as_deref(),
+        durable: true,
+    })?;
+    log::warn!(
+        "using the embedded PostgreSQL {} ({}) in {}: for development only; set DATABASE_URL for anything else",
+        embedded.version(),
+        embedded.source(),
+        settings.data_dir.display()
+    );
+    Ok((embedded.url("postgres"), Some(embedded)))
+}
+
+impl Service {
+    /// Checks the settings, listens, and starts what the service needs. A database that is away stops nothing: the
+    /// service answers 503 until it is there. Needs a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn prepare(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
+        let failed = |error| StartError::Listen(settings.listen, error);
+        let listener = TcpListener::bind(settings.listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let config = Config::new(settings, address)?;
+        let (url, embedded) = database(settings)?;
+        let db = Db::new(&url).map_err(StartError::Database)?;
+        let links = Links::new(&config.secret_key);
+        let mailer = Mailer::new(MailerParts {
+            db: db.clone(),
+            clock: clock.clone(),
+            delivery: Delivery::new(&config)?,
+            links: links.clone(),
+            confirm_url: config.confirm_url.clone(),
+            confirm_ttl: config.confirm_ttl,
+            service: config.public_url.host_str().unwrap_or("Vestibule").to_owned(),
+        });
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let app = App {
+            db,
+            clock,
+            hashing: HashingPool::start(cores)?,
+            password_policy: PasswordPolicy { min_length: config.password_min_length },
+            links,
+            mailer,
+            config,
+        };
+        Ok(Self { app, listener, address, embedded })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its flows can reach.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Says on the log where everything is.
+    pub fn announce(&self) {
+        let url = self.app.config.public_url.as_str().trim_end_matches('/');
+        log::info!("API      {url}");
+        log::info!("docs     {url}/docs/");
+        if self.app.mailer.mailbox().is_some() {
+            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent: no SMTP_URL is set)");
+        }
+    }
+
+    /// Answers until SIGTERM or SIGINT (with `has_signals`), then finishes what was accepted.
+    ///
+    /// # Errors
+    /// The listener breaks.
+    pub async fn run(self, has_signals: bool) -> std::io::Result<()> {
+        let Self { app, listener, embedded, .. } = self;
+        let server = http_server(app.clone(), listener, has_signals)?;
+        let background = async {
+            tokio::join!(migrate(&app.db), app.mailer.run(), janitor::run(&app));
+        };
+        tokio::select! {
+            result = server => result?,
+            () = background => {}
+        }
+        drop(embedded);
+        Ok(())
+    }
+}
+
+fn http_server(app: App, listener: TcpListener, has_signals: bool) -> std::io::Result<actix_web::dev::Server> {
+    let manager = LoginManager::new(app.config.session.clone());
+    let document = web::Data::new(openapi::document(manager.cookie_name()));
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(web::Data::new(app.clone()))
+            .app_data(web::Data::new(manager.clone()))
+            .app_data(document.clone())
+            .wrap(from_fn(edge::edge))
+            .configure(|config| flows::routes(config, &app, &manager))
+    })
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(DRAIN_SECONDS);
+    let server = if has_signals { server } else { server.disable_signals() };
+    Ok(server.listen(listener)?.run())
+}
+
+async fn migrate(db: &Db) {
+    loop {
+        match db.migrate().await {
+            Ok(applied) if applied.is_empty() => return,
+            Ok(applied) => return log::info!("migrated the database: {}", applied.join(", ")),
+            Err(error) => {
+                log::error!("the database cannot be migrated, trying again: {error}");
+                tokio::time::sleep(MIGRATE_AGAIN).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How a session token travels: as the session cookie or as `Authorization: Bearer`, one token for both.
+//!
+//! actix-session knows signed cookies only. This middleware stands around it: it turns the token that a request
+//! presents into that cookie, signed with a key that never leaves the process, and keeps actix-session's own cookies
+//! from the answer. What the client gets is the plain token, which carries nothing that a signature could protect, so
+//! a change of keys ends no session.
+
+use std::str::FromStr;
+
+use actix_web::body::MessageBody;
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest, web};
+
+use crate::config::{SameSitePolicy, SessionConfig};
+use crate::problem::{Code, Problem};
+
+use super::{NewSession, SessionToken};
+
+/// The cookie between this middleware and actix-session; no client ever sees it.
+pub(super) const INTERNAL_COOKIE: &str = "internal";
+
+/// How a client wants to present its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// As the session cookie.
+    Cookie,
+    /// As `Authorization: Bearer`.
+    Bearer,
+}
+
+impl FromStr for Transport {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "cookie" => Ok(Self::Cookie),
+            "bearer" => Ok(Self::Bearer),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What is the same for all sessions of a server: its cookie, and the internal key.
+#[derive(Clone)]
+pub struct LoginManager {
+    config: SessionConfig,
+    key: Key,
+}
+
+/// The change to the client's cookie that a handler asked for.
+struct CookieChange(Cookie<'static>);
+
+impl LoginManager {
+    /// A login manager with a new internal key.
+    #[must_use]
+    pub fn new(config: SessionConfig) -> Self {
+        Self { config, key: Key::generate() }
+    }
+
+    /// The cookie's name; browsers accept the `__Host-` prefix from `Secure` cookies only.
+    #[must_use]
+    pub fn cookie_name(&self) -> &'static str {
+        if self.config.is_secure { "__Host-session" } else { "session" }
+    }
+
+    pub(super) fn internal_key(&self) -> Key {
+        self.key.clone()
+    }
+
+    pub(super) fn set_cookie(&self, req: &HttpRequest, session: &NewSession) {
+        let mut cookie = self.cookie(session.token.reveal().to_owned());
+        // Without Max-Age the cookie ends with the browser. The server ends the session by itself in any case.
+        if session.is_remembered {
+            cookie.set_max_age(Duration::seconds((session.expires_at - session.created_at).num_seconds()));
+        }
+        req.extensions_mut().insert(CookieChange(cookie));
+    }
+
+    pub(super) fn remove_cookie(&self, req: &HttpRequest) {
+        let mut cookie = self.cookie(String::new());
+        cookie.make_removal();
+        req.extensions_mut().insert(CookieChange(cookie));
+    }
+
+    fn cookie(&self, value: String) -> Cookie<'static> {
+        let mut cookie = Cookie::new(self.cookie_name(), value);
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_secure(self.config.is_secure);
+        cookie.set_same_site(match self.config.same_site {
+            SameSitePolicy::Lax => SameSite::Lax,
+            SameSitePolicy::Strict => SameSite::Strict,
+            SameSitePolicy::None => SameSite::None,
+        });
+        cookie
+    }
+
+    /// The token that a request presents. With an `Authorization: Bearer` the cookie does not count.
+    fn presented_token(&self, headers: &HeaderMap) -> Option<SessionToken> {
+        if let Some(token) = bearer_token(headers) {
+            return SessionToken::parse(token);
+        }
+        headers
+            .get_all(COOKIE)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| Cookie::parse(pair.trim()).ok())
+            .filter(|cookie| cookie.name() == self.cookie_name())
+            .find_map(|cookie| SessionToken::parse(cookie.value()))
+    }
+
+    fn sign(&self, token: &SessionToken) -> Option<HeaderValue> {
+        let mut jar = CookieJar::new();
+        jar.signed_mut(&self.key).add(Cookie::new(INTERNAL_COOKIE, token.reveal().to_owned()));
+        HeaderValue::from_str(&jar.get(INTERNAL_COOKIE)?.stripped().encoded().to_string()).ok()
+    }
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The middleware. It stands outside of actix-session's.
+///
+/// # Errors
+/// Those of the services inside; a failed session store becomes the [`Problem`] that it was.
+pub async fn credentials<B: MessageBody + 'static>(
+    manager: web::Data<LoginManager>,
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let token = manager.presented_token(req.headers());
+    req.headers_mut().remove(COOKIE);
+    if let Some(cookie) = token.and_then(|token| manager.sign(&token)) {
+        req.headers_mut().insert(COOKIE, cookie);
+    }
+    let mut res = next.call(req).await.map_err(problem_of_store)?;
+    res.headers_mut().remove(SET_COOKIE);
+    let change = res.request().extensions_mut().remove::<CookieChange>();
+    if let Some(CookieChange(cookie)) = change && !res.status().is_server_error() {
+        res.response_mut().add_cookie(&cookie)?;
+    }
+    Ok(res)
+}
+
+/// actix-session wraps what its store says; the text begins with the code.
+fn problem_of_store(error: Error) -> Error {
+    let Some(wrapped) = error.as_error::<InternalError<anyhow::Error>>() else {
+        return error;
+    };
+    let text = wrapped.to_string();
+    match text.split_once(':').and_then(|(code, _)| Code::from_name(code)) {
+        Some(code) => Problem::new(code).into(),
+        None => Problem::internal(text).into(),
+    }
+}

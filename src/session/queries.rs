@@ -1,0 +1,146 @@
+//! The queries on sessions. They take a connection: the flow owns the transaction.
+
+use chrono::{DateTime, Duration, Utc};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Timestamptz};
+use diesel_async::RunQueryDsl;
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use crate::db::Connection;
+use crate::db::schema::{sessions, users};
+use crate::password::PasswordHash;
+use crate::user::{User, UserId};
+
+use super::{NewSession, Presented, SessionToken};
+
+/// How exactly the last use is kept: at most one write a minute and session.
+const LAST_SEEN_PRECISION: Duration = Duration::seconds(60);
+
+/// A session, as its owner may see it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct Session {
+    /// Its identity.
+    pub id: Uuid,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_seen_at: DateTime<Utc>,
+    /// When it ends at the latest.
+    pub expires_at: DateTime<Utc>,
+    /// Without use it ends after this many seconds.
+    pub idle_seconds: i32,
+    /// Where it was begun.
+    pub ip: IpNet,
+    /// With what.
+    pub user_agent: Option<String>,
+}
+
+impl Session {
+    /// When it ends if it is not used again.
+    #[must_use]
+    pub fn ends_at(&self) -> DateTime<Utc> {
+        self.expires_at.min(self.last_seen_at + Duration::seconds(self.idle_seconds.into()))
+    }
+}
+
+/// Inserts a session for an account, as long as `password_hash` is still its hash. `false` where it is not, or the
+/// account is gone: a login must not outrun a change of password.
+///
+/// # Errors
+/// Those of the database.
+pub async fn insert(
+    conn: &mut Connection,
+    session: &NewSession,
+    user: &User,
+    password_hash: &PasswordHash,
+) -> QueryResult<bool> {
+    let unchanged = users::table
+        .find(user.id)
+        .filter(users::password_hash.eq(password_hash.as_str()))
+        .select(users::id)
+        .for_key_share()
+        .first::<Uuid>(conn)
+        .await
+        .optional()?;
+    if unchanged.is_none() {
+        return Ok(false);
+    }
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::id.eq(session.id),
+            sessions::token_sha256.eq(session.token.sha256().as_slice()),
+            sessions::user_id.eq(user.id),
+            sessions::created_at.eq(session.created_at),
+            sessions::last_seen_at.eq(session.created_at),
+            sessions::expires_at.eq(session.expires_at),
+            sessions::idle_seconds.eq(session.idle_seconds),
+            sessions::ip.eq(IpNet::from(session.client.ip)),
+            sessions::user_agent.eq(session.client.user_agent.as_deref()),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(true)
+}
+
+/// The session of this token and its account, if it is alive; notes that it was used. One round trip, and a second one
+/// at most once a minute.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_and_touch(
+    conn: &mut Connection,
+    token: &SessionToken,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<Presented>> {
+    let found: Option<(Session, User)> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::token_sha256.eq(token.sha256().as_slice()))
+        .select((Session::as_select(), User::as_select()))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((session, user)) = found.filter(|(session, _)| now < session.ends_at()) else {
+        return Ok(None);
+    };
+    if now - session.last_seen_at >= LAST_SEEN_PRECISION {
+        diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now)).execute(conn).await?;
+    }
+    Ok(Some(Presented { session_id: session.id, user }))
+}
+
+/// The sessions of an account that are alive, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(conn: &mut Connection, user_id: UserId, now: DateTime<Utc>) -> QueryResult<Vec<Session>> {
+    let mut sessions: Vec<Session> = sessions::table
+        .filter(sessions::user_id.eq(user_id.0))
+        .filter(sessions::expires_at.gt(now))
+        .order(sessions::id.desc())
+        .select(Session::as_select())
+        .load(conn)
+        .await?;
+    sessions.retain(|session| now < session.ends_at());
+    Ok(sessions)
+}
+
+/// Deletes the session of this token.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete(conn: &mut Connection, token: &SessionToken) -> QueryResult<usize> {
+    let sha256 = token.sha256();
+    diesel::delete(sessions::table.filter(sessions::token_sha256.eq(sha256.as_slice()))).execute(conn).await
+}
+
+/// Deletes the sessions that have ended.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_ended(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
+    let is_idle = sql::<Bool>("last_seen_at + idle_seconds * interval '1 second' <= ").bind::<Timestamptz, _>(now);
+    diesel::delete(sessions::table.filter(sessions::expires_at.le(now).or(is_idle))).execute(conn).await
+}

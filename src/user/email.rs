@@ -1,0 +1,181 @@
+//! E-mail addresses: read once, normalised before they are judged, compared in one canonical spelling.
+//!
+//! If two spellings of one mailbox were two addresses here, one person's address could be taken twice; if two
+//! mailboxes were one address, a stranger could get the other's mail.
+
+use std::fmt;
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Octets of an address at most (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+const MAX_OCTETS: usize = 254;
+/// Octets of the part before the `@` at most (RFC 5321, section 4.5.3.1.1).
+const MAX_LOCAL_OCTETS: usize = 64;
+
+/// An address that can be mailed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email {
+    typed: String,
+    canonical: String,
+}
+
+/// Why a text is not an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EmailError {
+    /// More than 254 octets, or more than 64 before the `@`.
+    #[error("must have at most 254 octets, and at most 64 before the @")]
+    TooLong,
+    /// No address that a letter could be sent to.
+    #[error("must be an e-mail address such as ada@example.com")]
+    Malformed,
+}
+
+impl Email {
+    /// Reads an address: NFKC first (`＠` is `@`), without white space around it; then a dot-atom of ASCII or Unicode
+    /// letters and digits (RFC 5322, RFC 6531), an `@` and a domain of at least two labels. No quoted local parts,
+    /// no address literals: they parse elsewhere but can hardly ever be mailed.
+    ///
+    /// # Errors
+    /// See [`EmailError`].
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        // Normalising can make a text longer, but not shorter than a third: what is far too long is not looked at.
+        if text.len() > 4 * MAX_OCTETS {
+            return Err(EmailError::TooLong);
+        }
+        let typed: String = text.trim().nfkc().collect();
+        let (local, domain) = typed.rsplit_once('@').ok_or(EmailError::Malformed)?;
+        if !is_local_part(local) {
+            return Err(EmailError::Malformed);
+        }
+        let ascii_domain = ascii_domain(domain).ok_or(EmailError::Malformed)?;
+        let canonical_local = lower_case(&lower_case(local).nfkc().collect::<String>());
+        let canonical = format!("{canonical_local}@{ascii_domain}");
+        let longest = [typed.len(), canonical.len(), local.len() + 1 + ascii_domain.len()].into_iter().max();
+        if longest > Some(MAX_OCTETS) || local.len() > MAX_LOCAL_OCTETS || canonical_local.len() > MAX_LOCAL_OCTETS {
+            return Err(EmailError::TooLong);
+        }
+        Ok(Self { typed, canonical })
+    }
+
+    /// The address as it was typed, after NFKC.
+    #[must_use]
+    pub fn as_typed(&self) -> &str {
+        &self.typed
+    }
+
+    /// The one spelling that all spellings of this address share: lower case, the domain in ASCII.
+    #[must_use]
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+/// The address to hand to a mail server: the local part as typed, the domain in ASCII. `None` where there is none.
+#[must_use]
+pub fn deliverable(typed: &str) -> Option<String> {
+    let (local, domain) = typed.rsplit_once('@')?;
+    Some(format!("{local}@{}", ascii_domain(domain)?))
+}
+
+/// Lower case, each character for itself: `Σ` at the end of a word would else differ from `σ`.
+fn lower_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+fn is_local_part(local: &str) -> bool {
+    !local.is_empty()
+        && local.split('.').all(|atom| {
+            !atom.is_empty() && atom.chars().all(|c| c.is_alphanumeric() || (c.is_ascii() && is_atext(c)) || is_mark(c))
+        })
+}
+
+/// RFC 5322, section 3.2.3, besides letters and digits.
+fn is_atext(c: char) -> bool {
+    "!#$%&'*+-/=?^_`{|}~".contains(c)
+}
+
+/// Marks that many scripts cannot be written without.
+fn is_mark(c: char) -> bool {
+    !c.is_ascii() && unicode_normalization::char::is_combining_mark(c)
+}
+
+fn ascii_domain(domain: &str) -> Option<String> {
+    let ascii = idna::domain_to_ascii_strict(domain).ok()?;
+    let labels: Vec<&str> = ascii.split('.').collect();
+    let is_label = |label: &&str| {
+        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        !label.is_empty() && label.len() <= 63 && inner && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // A last label of digits would be an IPv4 address.
+    let is_name = labels.last().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()));
+    (labels.len() >= 2 && labels.iter().all(is_label) && is_name).then_some(ascii)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        Email::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).canonical().to_owned()
+    }
+
+    #[test]
+    fn spellings_of_one_address_are_one_address() {
+        for spelling in ["Ada@Example.COM", "ada＠example.com", " ada@example.com\n", "ａｄａ@example．com"] {
+            assert_eq!(canonical(spelling), "ada@example.com", "{spelling}");
+        }
+        assert_eq!(canonical("ada@bücher.example"), canonical("ADA@xn--bcher-kva.example"));
+        assert_eq!(canonical("jose\u{301}@example.com"), canonical("José@example.com"));
+    }
+
+    #[test]
+    fn different_mailboxes_stay_different() {
+        assert_ne!(canonical("mıke@example.com"), canonical("mike@example.com"));
+        assert_ne!(canonical("ada+news@example.com"), canonical("ada@example.com"));
+    }
+
+    #[test]
+    fn what_cannot_be_mailed_is_refused() {
+        let wrong = [
+            "", "ada", "@example.com", "ada@", "ada@localhost", "ada@[127.0.0.1]", "\"a b\"@x.org", "a b@x.org",
+            "ada@exa mple.com", ".ada@x.org", "ada.@x.org", "a..b@x.org", "ada@-x.org", "ada@x-.org", "ada@x..org",
+            "ada@127.0.0.1", "a@b@x.org", "ada@x.org\r\nBcc: eve@x.org", "ada\0@x.org", "ada\u{200b}@x.org",
+            "Ada <ada@x.org>", "ada@x.org,eve@x.org", "ada@x_y.org", "ada@example.com.",
+        ];
+        for text in wrong {
+            assert_eq!(Email::parse(text), Err(EmailError::Malformed), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_octets() {
+        let domain = |length: usize| {
+            let mut domain = String::new();
+            while domain.len() + 64 < length {
+                domain += &format!("{}.", "d".repeat(50));
+            }
+            let rest = length - domain.len() - 4;
+            domain + &"e".repeat(rest) + ".org"
+        };
+        let address = |length: usize| format!("{}@{}", "a".repeat(64), domain(length - 65));
+        assert_eq!(address(254).len(), 254);
+        assert!(Email::parse(&address(254)).is_ok());
+        assert_eq!(Email::parse(&address(255)), Err(EmailError::TooLong));
+        assert_eq!(Email::parse(&format!("{}@x.org", "a".repeat(65))), Err(EmailError::TooLong));
+    }
+
+    #[test]
+    fn the_canonical_form_is_a_fixed_point() {
+        assert_eq!(canonical("ΑΣ@example.com"), canonical("ασ@example.com"));
+        for text in ["İpek@example.com", "ſam@example.com", "ΑΣ@example.com", "K@example.com"] {
+            let once = canonical(text);
+            assert_eq!(canonical(&once), once, "{text}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Who somebody is: addresses, usernames, accounts.
+
+mod email;
+pub mod queries;
+mod username;
+
+pub use email::{Email, EmailError, deliverable};
+pub use username::{Username, UsernameError};
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::db::schema::users;
+
+/// The identity of an account: a UUIDv7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserId(pub Uuid);
+
+impl UserId {
+    /// A new identity.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for UserId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An account, as far as it may be shown to its owner.
+#[derive(Clone, Debug, Queryable, Selectable, Serialize, Deserialize)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+pub struct User {
+    /// Its identity.
+    pub id: Uuid,
+    /// The address as it was typed.
+    pub email: String,
+    /// The canonical spelling of the address.
+    pub email_canonical: String,
+    /// The username as it was typed.
+    pub username: Option<String>,
+    /// When the address was proved.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// When the account was registered.
+    pub created_at: DateTime<Utc>,
+}
+
+impl User {
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        UserId(self.id)
+    }
+
+    /// Whether the address was proved.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed_at.is_some()
+    }
+}

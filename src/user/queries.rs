@@ -1,0 +1,266 @@
+//! The queries on addresses and accounts. They take a connection: the flow owns the transaction.
+//!
+//! Whoever changes which accounts an address has holds the lock on its row in `addresses` first: registrations and
+//! confirmations of one address come one after the other.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::db::Connection;
+use crate::db::schema::{addresses, users};
+use crate::password::{HashParameters, PasswordHash};
+
+use super::{Email, User, UserId, Username};
+
+/// The unconfirmed accounts that an address keeps: the newest.
+pub const UNCONFIRMED_KEPT: i64 = 3;
+
+/// The constraint that makes usernames unique.
+pub const USERNAME_KEY: &str = "users_username_key";
+/// The constraint that gives an address to one confirmed account at most.
+pub const CONFIRMED_EMAIL_KEY: &str = "users_confirmed_email_key";
+
+/// An account to insert.
+pub struct NewUser<'a> {
+    /// Its identity.
+    pub id: UserId,
+    /// Its address, not yet proved.
+    pub email: &'a Email,
+    /// Its username.
+    pub username: Option<&'a Username>,
+    /// The hash under the parameters of the address.
+    pub password_hash: &'a PasswordHash,
+    /// When it was registered.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a login compares: the accounts that the given name could mean, and the parameters that all of them share.
+pub struct Candidates {
+    /// The parameters of the one hash to compute.
+    pub parameters: HashParameters,
+    /// The accounts, the confirmed one first, then the newest first.
+    pub accounts: Vec<(User, PasswordHash)>,
+}
+
+/// Makes an address known, with `fresh` parameters if it was not, and locks it until the transaction ends. Gives the
+/// parameters that its accounts share.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lock_address(
+    conn: &mut Connection,
+    canonical: &str,
+    fresh: HashParameters,
+    now: DateTime<Utc>,
+) -> QueryResult<HashParameters> {
+    let cost = i32::try_from(fresh.cost).unwrap_or(i32::MAX);
+    let (salt, cost) = diesel::insert_into(addresses::table)
+        .values((
+            addresses::canonical.eq(canonical),
+            addresses::salt.eq(fresh.salt.as_slice()),
+            addresses::cost.eq(cost),
+            addresses::created_at.eq(now),
+        ))
+        .on_conflict(addresses::canonical)
+        // Changes nothing, but locks and returns the row that is there.
+        .do_update()
+        .set(addresses::canonical.eq(excluded(addresses::canonical)))
+        .returning((addresses::salt, addresses::cost))
+        .get_result::<(Vec<u8>, i32)>(conn)
+        .await?;
+    parameters(&salt, cost)
+}
+
+/// A row of a login: the address, and an account of it if it has one.
+type CandidateRow = (Vec<u8>, i32, Option<Account>);
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+struct Account {
+    #[diesel(embed)]
+    user: User,
+    password_hash: String,
+}
+
+fn candidates(rows: Vec<CandidateRow>) -> QueryResult<Option<Candidates>> {
+    let Some((salt, cost, _)) = rows.as_slice().first() else {
+        return Ok(None);
+    };
+    let parameters = parameters(salt, *cost)?;
+    let accounts = rows.into_iter().filter_map(|(_, _, account)| account);
+    let accounts = accounts.map(|Account { user, password_hash }| (user, PasswordHash::stored(password_hash))).collect();
+    Ok(Some(Candidates { parameters, accounts }))
+}
+
+fn parameters(salt: &[u8], cost: i32) -> QueryResult<HashParameters> {
+    let malformed = |error: &str| diesel::result::Error::DeserializationError(error.into());
+    let salt = salt.try_into().map_err(|_| malformed("a salt has 16 bytes"))?;
+    let cost = u32::try_from(cost).map_err(|_| malformed("a cost is positive"))?;
+    Ok(HashParameters { salt, cost })
+}
+
+/// Inserts an unconfirmed account.
+///
+/// # Errors
+/// The constraint [`USERNAME_KEY`] when the username is taken.
+pub async fn insert(conn: &mut Connection, user: &NewUser<'_>) -> QueryResult<()> {
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(user.id.0),
+            users::email.eq(user.email.as_typed()),
+            users::email_canonical.eq(user.email.canonical()),
+            users::username.eq(user.username.map(Username::as_typed)),
+            users::username_canonical.eq(user.username.map(Username::canonical)),
+            users::password_hash.eq(user.password_hash.as_str()),
+            users::created_at.eq(user.created_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the unconfirmed accounts of an address but for the newest [`UNCONFIRMED_KEPT`].
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_surplus(conn: &mut Connection, canonical: &str) -> QueryResult<usize> {
+    let unconfirmed = users::email_canonical.eq(canonical).and(users::confirmed_at.is_null());
+    let surplus: Vec<Uuid> = users::table
+        .filter(unconfirmed)
+        .order((users::created_at.desc(), users::id.desc()))
+        .offset(UNCONFIRMED_KEPT)
+        .select(users::id)
+        .load(conn)
+        .await?;
+    if surplus.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(users::table.filter(users::id.eq_any(surplus))).execute(conn).await
+}
+
+/// The accounts of an address. `None` where the address is unknown.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_candidates_by_email(conn: &mut Connection, email: &Email) -> QueryResult<Option<Candidates>> {
+    let rows = addresses::table
+        .left_join(users::table)
+        .filter(addresses::canonical.eq(email.canonical()))
+        .order((users::confirmed_at.is_null().asc(), users::created_at.desc(), users::id.desc()))
+        .select((addresses::salt, addresses::cost, Option::<Account>::as_select()))
+        .load(conn)
+        .await?;
+    candidates(rows)
+}
+
+/// The account of a username. `None` where the name is unknown.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_candidates_by_username(conn: &mut Connection, name: &Username) -> QueryResult<Option<Candidates>> {
+    let rows = addresses::table
+        .left_join(users::table)
+        .filter(users::username_canonical.eq(name.canonical()))
+        .select((addresses::salt, addresses::cost, Option::<Account>::as_select()))
+        .load(conn)
+        .await?;
+    candidates(rows)
+}
+
+/// The account of this identity.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find(conn: &mut Connection, id: UserId) -> QueryResult<Option<User>> {
+    users::table.find(id.0).select(User::as_select()).first(conn).await.optional()
+}
+
+/// Whether somebody proved that the address is theirs.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_address_taken(conn: &mut Connection, canonical: &str) -> QueryResult<bool> {
+    let confirmed = users::table.filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_not_null());
+    diesel::select(exists(confirmed)).get_result(conn).await
+}
+
+/// Confirms an account, once. `false` where it is gone, confirmed already or has another address by now.
+///
+/// # Errors
+/// The constraint [`CONFIRMED_EMAIL_KEY`] when the address belongs to somebody else.
+pub async fn set_confirmed(
+    conn: &mut Connection,
+    id: UserId,
+    canonical: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let unconfirmed = users::table
+        .find(id.0)
+        .filter(users::email_canonical.eq(canonical))
+        .filter(users::confirmed_at.is_null());
+    let changed = diesel::update(unconfirmed).set(users::confirmed_at.eq(now)).execute(conn).await?;
+    Ok(changed == 1)
+}
+
+/// Deletes the unconfirmed accounts of an address, with their sessions and mails.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_unconfirmed_of(conn: &mut Connection, canonical: &str) -> QueryResult<usize> {
+    let rivals = users::table.filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_null());
+    diesel::delete(rivals).execute(conn).await
+}
+
+/// Renews hash and parameters of an address that has this account alone. `false` where it has others: theirs could
+/// then not be compared with the same hash, so they all stay as they are.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_password_hash_if_alone(
+    conn: &mut Connection,
+    user: &User,
+    hash: &PasswordHash,
+    parameters: HashParameters,
+) -> QueryResult<bool> {
+    let others = diesel::alias!(users as others);
+    let other = others
+        .filter(others.field(users::email_canonical).eq(&user.email_canonical))
+        .filter(others.field(users::id).ne(user.id));
+    let changed = diesel::update(users::table.find(user.id).filter(not(exists(other))))
+        .set(users::password_hash.eq(hash.as_str()))
+        .execute(conn)
+        .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    let cost = i32::try_from(parameters.cost).unwrap_or(i32::MAX);
+    diesel::update(addresses::table.find(&user.email_canonical))
+        .set((addresses::salt.eq(parameters.salt.as_slice()), addresses::cost.eq(cost)))
+        .execute(conn)
+        .await?;
+    Ok(true)
+}
+
+/// Deletes the accounts that were registered before `before` and never confirmed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_unconfirmed_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
+    let stale = users::table.filter(users::confirmed_at.is_null()).filter(users::created_at.lt(before));
+    diesel::delete(stale).execute(conn).await
+}
+
+/// Forgets the addresses that no account has, and that were made known before `before`: a registration that is being
+/// hashed needs its own for a moment.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_unused_addresses(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
+    let used = users::table.filter(users::email_canonical.eq(addresses::canonical));
+    let unused = addresses::table.filter(addresses::created_at.lt(before)).filter(not(exists(used)));
+    diesel::delete(unused).execute(conn).await
+}
