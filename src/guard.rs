@@ -54,11 +54,7 @@ impl FromRequest for Confirmed {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let signed_in = SignedIn::from_request(req, payload).into_inner();
         ready(signed_in.and_then(|SignedIn { user, session_id }| {
-            if user.is_confirmed() {
-                Ok(Self { user, session_id })
-            } else {
-                Err(Problem::new(Code::Unconfirmed))
-            }
+            if user.is_confirmed() { Ok(Self { user, session_id }) } else { Err(Problem::new(Code::Unconfirmed)) }
         }))
     }
 }
@@ -81,9 +77,8 @@ impl FromRequest for Client {
         let (Some(app), Some(peer)) = (app, req.peer_addr()) else {
             return ready(Err(Problem::internal("a request without app or peer")));
         };
-        let texts = |name: &str| -> Vec<&str> {
-            req.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect()
-        };
+        let texts =
+            |name: &str| -> Vec<&str> { req.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect() };
         let user_agent = texts(USER_AGENT.as_str()).first().copied();
         ready(Ok(Self::new(peer.ip(), &texts("x-forwarded-for"), &app.config.trusted_proxies, user_agent)))
     }

@@ -1,8 +1,8 @@
 //! The contract as an OpenAPI 3.1 document: info, tags, security schemes; the operations come from the route table.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
 use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
 use utoipa::{OpenApi as _, ToSchema as _};
 
 use crate::flows::Operations;

@@ -110,7 +110,9 @@ pub fn mail(mail: &Mail) -> HttpResponse {
 
 fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str) -> HttpResponse {
     match template.render() {
-        Ok(text) => answer.insert_header(ContentType::html()).insert_header((CONTENT_SECURITY_POLICY, policy)).body(text),
+        Ok(text) => {
+            answer.insert_header(ContentType::html()).insert_header((CONTENT_SECURITY_POLICY, policy)).body(text)
+        }
         Err(error) => HttpResponse::from_error(Problem::internal(error)),
     }
 }

@@ -154,7 +154,9 @@ fn kept_key(path: &Path) -> Result<KeyRing, ConfigError> {
         // A link, unlike a rename, fails where the other instance was first: its key stays.
         let linked = fs::hard_link(&made, path);
         fs::remove_file(&made).map_err(|error| failed(error.to_string()))?;
-        if let Err(error) = linked && error.kind() != std::io::ErrorKind::AlreadyExists {
+        if let Err(error) = linked
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
             return Err(failed(error.to_string()));
         }
     }

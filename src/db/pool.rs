@@ -56,11 +56,8 @@ impl Db {
             let connecting = runtime.spawn(async move { connect(&url, tls).await });
             async move { connecting.await.map_err(|error| ConnectionError::BadConnection(error.to_string()))? }.boxed()
         });
-        let timeouts = Timeouts {
-            wait: Some(CONNECT_TIMEOUT),
-            create: Some(CONNECT_TIMEOUT),
-            recycle: Some(CONNECT_TIMEOUT),
-        };
+        let timeouts =
+            Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
         let pool = Pool::builder(Manager::new_with_config(url, config))
             .max_size(POOL_SIZE)
             .timeouts(timeouts)

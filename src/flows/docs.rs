@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, Route, web};
 use utoipa::openapi::OpenApi;
@@ -12,6 +12,11 @@ use crate::problem::{Code, Problem};
 
 use super::responses::Faults;
 use super::route;
+
+/// Swagger UI runs its own files, sets styles on elements, has small pictures in its styles and asks this service.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                           img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
 
 /// The OpenAPI document
 #[utoipa::path(
@@ -36,7 +41,10 @@ async fn to_docs() -> HttpResponse {
 }
 
 async fn style() -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "max-age=3600")).content_type("text/css; charset=utf-8").body(page::STYLE)
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "max-age=3600"))
+        .content_type("text/css; charset=utf-8")
+        .body(page::STYLE)
 }
 
 async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> {
@@ -48,6 +56,7 @@ async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> 
     let file = utoipa_swagger_ui::serve(&file, Arc::new(config)).map_err(Problem::internal)?;
     let file = file.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY));
     if file.gzpipped {
         answer.insert_header((CONTENT_ENCODING, "gzip"));
     }

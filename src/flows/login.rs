@@ -89,8 +89,7 @@ impl FromFields for Credentials {
         let password = fields.text("password");
         let remember = fields.flag("remember");
         let transport = fields.parsed_if_present("transport", |text| {
-            text.parse::<Transport>()
-                .map_err(|()| FieldIssue::new("unknown_value", "must be \"cookie\" or \"bearer\""))
+            text.parse::<Transport>().map_err(|()| FieldIssue::new("unknown_value", "must be \"cookie\" or \"bearer\""))
         });
         Some(Self {
             email: email?,
@@ -129,10 +128,8 @@ pub async fn create_session(
     let (user, _) = matching.into_iter().next().ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
 
     let session = NewSession::new(&app.config.session, client, credentials.remember, app.clock.now());
-    let is_inserted = app
-        .db
-        .transaction(async |conn| session::queries::insert(conn, &session, &user, &hash).await)
-        .await?;
+    let is_inserted =
+        app.db.transaction(async |conn| session::queries::insert(conn, &session, &user, &hash).await).await?;
     if !is_inserted {
         return Err(Problem::new(Code::InvalidCredentials));
     }

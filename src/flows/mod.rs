@@ -16,7 +16,6 @@ mod show_account;
 
 use actix_web::web::ServiceConfig;
 
-
 /// Declares the operations: routes and OpenAPI document come from the same lines. `session` stands before those that
 /// look at the session that a request presents.
 macro_rules! operations {

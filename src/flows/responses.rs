@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::IntoResponses;
 
 use crate::problem::Code;
 
@@ -59,9 +59,7 @@ fn of(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
 fn response(codes: &[Code]) -> Response {
     let texts: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.name(), code.title())).collect();
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let mut response = ResponseBuilder::new()
-        .description(texts.join(" · "))
-        .content("application/problem+json", body);
+    let mut response = ResponseBuilder::new().description(texts.join(" · ")).content("application/problem+json", body);
     if codes.contains(&Code::Unauthenticated) {
         response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));
     }

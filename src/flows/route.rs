@@ -2,8 +2,8 @@
 //! every other method.
 
 use actix_web::dev::HttpServiceFactory;
-use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};

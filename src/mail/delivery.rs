@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::config::{Config, MailTransport};
 use crate::user;
 
-use super::mailbox::{Mail, Mailbox, links};
 use super::Letter;
+use super::mailbox::{Mail, Mailbox, links};
 
 /// How long the server may take for one command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,9 +107,8 @@ impl Delivery {
     fn message(&self, id: Uuid, to: &str, letter: &Letter, at: DateTime<Utc>) -> Result<Message, DeliveryError> {
         let address = user::deliverable(to).and_then(|address| address.parse().ok());
         let address = address.ok_or_else(|| DeliveryError::Permanent("the address cannot be mailed".into()))?;
-        let part = |content_type: ContentType, body: &str| {
-            SinglePart::builder().header(content_type).body(body.to_owned())
-        };
+        let part =
+            |content_type: ContentType, body: &str| SinglePart::builder().header(content_type).body(body.to_owned());
         Message::builder()
             .from(self.from.clone())
             .to(Address::new(None, address))
@@ -117,10 +116,7 @@ impl Delivery {
             .date(at.into())
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             // RFC 3834: nobody's holiday reply is wanted.
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .multipart(
                 MultiPart::alternative()
                     .singlepart(part(ContentType::TEXT_PLAIN, &letter.text))

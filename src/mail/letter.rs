@@ -142,7 +142,7 @@ pub fn lifetime(ttl: std::time::Duration) -> String {
     let (count, unit) = [(86_400, "day"), (3600, "hour"), (60, "minute")]
         .into_iter()
         // A single day is better known as 24 hours.
-        .find(|(length, unit)| seconds % length == 0 && (*unit != "day" || seconds > *length))
+        .find(|(length, unit)| seconds.is_multiple_of(*length) && (*unit != "day" || seconds > *length))
         .map_or((seconds, "second"), |(length, unit)| (seconds / length, unit));
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

@@ -167,11 +167,7 @@ pub async fn set_delayed(
     reply: &str,
 ) -> QueryResult<usize> {
     diesel::update(mine(mail))
-        .set((
-            mails::due_at.eq(due_at),
-            mails::last_reply.eq(reply),
-            mails::claimed_until.eq(None::<DateTime<Utc>>),
-        ))
+        .set((mails::due_at.eq(due_at), mails::last_reply.eq(reply), mails::claimed_until.eq(None::<DateTime<Utc>>)))
         .execute(conn)
         .await
 }
@@ -182,11 +178,7 @@ pub async fn set_delayed(
 /// Those of the database.
 pub async fn set_parked(conn: &mut Connection, mail: &Claimed, reason: &str) -> QueryResult<usize> {
     diesel::update(mine(mail))
-        .set((
-            mails::state.eq("parked"),
-            mails::last_reply.eq(reason),
-            mails::claimed_until.eq(None::<DateTime<Utc>>),
-        ))
+        .set((mails::state.eq("parked"), mails::last_reply.eq(reason), mails::claimed_until.eq(None::<DateTime<Utc>>)))
         .execute(conn)
         .await
 }
@@ -205,8 +197,5 @@ pub async fn delete_done_before(conn: &mut Connection, before: DateTime<Utc>) ->
 fn mine<'a>(mail: &'a Claimed) -> _ {
     let id: Uuid = mail.id;
     let until: DateTime<Utc> = mail.claimed_until;
-    mails::table
-        .filter(mails::id.eq(id))
-        .filter(mails::state.eq("queued"))
-        .filter(mails::claimed_until.eq(until))
+    mails::table.filter(mails::id.eq(id)).filter(mails::state.eq("queued")).filter(mails::claimed_until.eq(until))
 }

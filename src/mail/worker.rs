@@ -188,21 +188,19 @@ impl Inner {
         let Claimed { id, letter, attempts, .. } = mail;
         self.parts
             .db
-            .run(async |conn| {
-                match &result {
-                    Ok(reply) => {
-                        log::info!("mail {id} ({letter}): {reply}");
-                        queue::set_sent(conn, mail, now, reply).await
-                    }
-                    Err(DeliveryError::Temporary(reason)) if now - mail.queued_at < PATIENCE => {
-                        let due_at = next_try_at(now, *attempts);
-                        log::warn!("mail {id} ({letter}) is tried again at {due_at}: {reason}");
-                        queue::set_delayed(conn, mail, due_at, reason).await
-                    }
-                    Err(error) => {
-                        log::error!("mail {id} ({letter}) is given up after {attempts} tries: {error}");
-                        queue::set_parked(conn, mail, &error.to_string()).await
-                    }
+            .run(async |conn| match &result {
+                Ok(reply) => {
+                    log::info!("mail {id} ({letter}): {reply}");
+                    queue::set_sent(conn, mail, now, reply).await
+                }
+                Err(DeliveryError::Temporary(reason)) if now - mail.queued_at < PATIENCE => {
+                    let due_at = next_try_at(now, *attempts);
+                    log::warn!("mail {id} ({letter}) is tried again at {due_at}: {reason}");
+                    queue::set_delayed(conn, mail, due_at, reason).await
+                }
+                Err(error) => {
+                    log::error!("mail {id} ({letter}) is given up after {attempts} tries: {error}");
+                    queue::set_parked(conn, mail, &error.to_string()).await
                 }
             })
             .await?;

@@ -7,8 +7,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
-use base64::engine::general_purpose::{NO_PAD, STANDARD};
 use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{NO_PAD, STANDARD};
 use bcrypt::Version;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::Rng as _;

@@ -46,12 +46,8 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let exchange = Exchange {
-        app,
-        request_id: request_id(req.headers()),
-        method: req.method().clone(),
-        began_at: Instant::now(),
-    };
+    let exchange =
+        Exchange { app, request_id: request_id(req.headers()), method: req.method().clone(), began_at: Instant::now() };
     let answering = AssertUnwindSafe(next.call(req)).catch_unwind();
     let problem = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
         Ok(Ok(Ok(answer))) => return Ok(exchange.finish(answer.map_into_boxed_body())),

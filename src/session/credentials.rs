@@ -143,7 +143,9 @@ pub async fn credentials<B: MessageBody + 'static>(
     let mut res = next.call(req).await.map_err(problem_of_store)?;
     res.headers_mut().remove(SET_COOKIE);
     let change = res.request().extensions_mut().remove::<CookieChange>();
-    if let Some(CookieChange(cookie)) = change && !res.status().is_server_error() {
+    if let Some(CookieChange(cookie)) = change
+        && !res.status().is_server_error()
+    {
         res.response_mut().add_cookie(&cookie)?;
     }
     Ok(res)

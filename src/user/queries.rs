@@ -92,7 +92,8 @@ fn candidates(rows: Vec<CandidateRow>) -> QueryResult<Option<Candidates>> {
     };
     let parameters = parameters(salt, *cost)?;
     let accounts = rows.into_iter().filter_map(|(_, _, account)| account);
-    let accounts = accounts.map(|Account { user, password_hash }| (user, PasswordHash::stored(password_hash))).collect();
+    let accounts =
+        accounts.map(|Account { user, password_hash }| (user, PasswordHash::stored(password_hash))).collect();
     Ok(Some(Candidates { parameters, accounts }))
 }
 
@@ -198,10 +199,8 @@ pub async fn set_confirmed(
     canonical: &str,
     now: DateTime<Utc>,
 ) -> QueryResult<bool> {
-    let unconfirmed = users::table
-        .find(id.0)
-        .filter(users::email_canonical.eq(canonical))
-        .filter(users::confirmed_at.is_null());
+    let unconfirmed =
+        users::table.find(id.0).filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_null());
     let changed = diesel::update(unconfirmed).set(users::confirmed_at.eq(now)).execute(conn).await?;
     Ok(changed == 1)
 }
