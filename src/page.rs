@@ -57,6 +57,7 @@ struct MailboxTemplate<'a> {
 #[template(path = "pages/mail.html")]
 struct MailTemplate<'a> {
     mail: &'a Mail,
+    source: &'a str,
 }
 
 /// Whether the client would rather have a page than JSON: `Accept` prefers `text/html`.
@@ -102,10 +103,10 @@ pub fn mailbox(mails: &[Mail]) -> HttpResponse {
     html(HttpResponse::Ok(), &MailboxTemplate { mails }, PAGE_POLICY)
 }
 
-/// A letter of the development mailbox.
+/// A letter of the development mailbox, with the source of its message.
 #[must_use]
-pub fn mail(mail: &Mail) -> HttpResponse {
-    html(HttpResponse::Ok(), &MailTemplate { mail }, LETTER_POLICY)
+pub fn mail(mail: &Mail, source: &str) -> HttpResponse {
+    html(HttpResponse::Ok(), &MailTemplate { mail, source }, LETTER_POLICY)
 }
 
 fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str) -> HttpResponse {

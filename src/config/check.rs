@@ -13,7 +13,7 @@ use lettre::message::Mailbox;
 use rand::Rng as _;
 use url::Url;
 
-use super::{DevMailbox, KeyRing, LinkTemplate, SameSitePolicy, Secret, Settings, is_loopback, value};
+use super::{DevMailbox, KeyRing, LinkTemplate, SameSitePolicy, Secret, Settings, Switch, is_loopback, value};
 
 /// Settings that cannot work together, or a data directory that cannot be used. Its text names the setting.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,8 @@ pub struct Config {
     pub password_min_length: usize,
     /// Cost of new password hashes.
     pub bcrypt_cost: u32,
+    /// Whether limits in time are in force.
+    pub has_rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -101,6 +103,7 @@ impl Config {
             },
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
+            has_rate_limits: settings.rate_limits == Switch::On,
             trusted_proxies: settings.trusted_proxies.clone(),
             public_url,
         })

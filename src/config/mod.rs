@@ -59,6 +59,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
     pub mail_from: Mailbox,
 
+    /// A folder with templates for the letters, as <language>/<letter>.{subject.txt,txt,html}, before those that ship
+    #[arg(long, env, value_name = "DIR")]
+    pub mail_templates: Option<PathBuf>,
+
     /// A front-end's own page for the confirmation link, with {token} in it [default: a page of the service]
     #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
     pub confirm_url: Option<LinkTemplate>,
@@ -99,6 +103,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u32).range(10..=16))]
     pub bcrypt_cost: u32,
 
+    /// Limits in time: off, only for load tests, lifts them all
+    #[arg(long, env, value_name = "SWITCH", default_value = "on")]
+    pub rate_limits: Switch,
+
     /// Filter of the log, as env_logger reads it
     #[arg(long, env, value_name = "FILTER", default_value = "info")]
     pub rust_log: String,
@@ -112,6 +120,15 @@ pub enum DevMailbox {
     /// Always; for a container on one's own machine.
     On,
     /// Never.
+    Off,
+}
+
+/// Whether something is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
     Off,
 }
 

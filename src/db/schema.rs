@@ -10,6 +10,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    departures (mail_id) {
+        mail_id -> Uuid,
+        canonical -> Text,
+        letter -> Text,
+        left_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     mails (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -21,6 +30,7 @@ diesel::table! {
         claimed_until -> Nullable<Timestamptz>,
         attempts -> Int4,
         last_reply -> Nullable<Text>,
+        waits_for_server -> Bool,
         sent_at -> Nullable<Timestamptz>,
     }
 }
@@ -56,4 +66,4 @@ diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(users -> addresses (email_canonical));
 
-diesel::allow_tables_to_appear_in_same_query!(addresses, mails, sessions, users,);
+diesel::allow_tables_to_appear_in_same_query!(addresses, departures, mails, sessions, users,);

@@ -64,7 +64,7 @@ pub async fn get_liveness() -> HttpResponse {
 pub async fn get_readiness(app: web::Data<App>) -> HttpResponse {
     let mail = match app.mailer.health() {
         MailHealth::Ok => HealthStatus::Ok,
-        MailHealth::Failing => HealthStatus::Degraded,
+        MailHealth::ServerAway => HealthStatus::Degraded,
     };
     let ping = app.db.run(async |conn| diesel::sql_query("select 1").execute(conn).await);
     let database = if ping.await.is_ok() { HealthStatus::Ok } else { HealthStatus::Unavailable };

@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
-use crate::client::Client;
 use crate::mail::{LetterKind, Occasion, queue};
 use crate::password::{HashParameters, NewPassword, PasswordHash};
 use crate::problem::{Code, Problem};
@@ -70,14 +69,14 @@ impl FromFields for Registration {
 )]
 pub async fn register_account(
     app: web::Data<App>,
-    client: Client,
+    occasion: Occasion,
     Json(registration): Json<Registration>,
 ) -> Result<HttpResponse, Problem> {
     let mut parameters = shared_parameters(&app, &registration.email).await?;
     // The parameters of an address change only when its only account renews its hash: once more is enough.
     for _ in 0..2 {
         let hash = app.hashing.hash(registration.password.password(), parameters).await?;
-        match insert(&app, &registration, &client, parameters, &hash).await? {
+        match insert(&app, &registration, &occasion, parameters, &hash).await? {
             Inserted::Done => {
                 app.mailer.wake();
                 return Ok(HttpResponse::Accepted().json(ConfirmationSent::BODY));
@@ -105,7 +104,7 @@ enum Inserted {
 async fn insert(
     app: &App,
     registration: &Registration,
-    client: &Client,
+    occasion: &Occasion,
     parameters: HashParameters,
     password_hash: &PasswordHash,
 ) -> Result<Inserted, Problem> {
@@ -121,8 +120,7 @@ async fn insert(
             let user = NewUser { id, email, username: username.as_ref(), password_hash, created_at: now };
             queries::insert(conn, &user).await?;
             queries::delete_surplus(conn, email.canonical()).await?;
-            let occasion = Occasion { at: now, client: client.clone() };
-            queue::insert(conn, id, LetterKind::ConfirmEmail, &occasion).await?;
+            queue::insert(conn, id, LetterKind::ConfirmEmail, occasion).await?;
             Ok(Inserted::Done)
         })
         .await

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
-use crate::client::Client;
 use crate::guard::Anyone;
 use crate::mail::{LetterKind, Occasion, queue};
 use crate::problem::Problem;
@@ -73,10 +72,9 @@ impl FromRequest for Recipient {
 )]
 pub async fn resend_confirmation(
     app: web::Data<App>,
-    client: Client,
+    occasion: Occasion,
     recipient: Recipient,
 ) -> Result<HttpResponse, Problem> {
-    let occasion = Occasion { at: app.clock.now(), client };
     app.db
         .transaction(async |conn| match &recipient {
             Recipient::Account(user) if user.is_confirmed() => Ok(0),

@@ -6,11 +6,27 @@
 
 mod delivery;
 mod letter;
+mod limits;
+mod listen;
 pub mod mailbox;
+mod message;
 pub mod queue;
 mod worker;
 
 pub use delivery::{Delivery, DeliveryError};
-pub use letter::{Letter, LetterKind, Occasion};
+pub use letter::{Letter, LetterKind, Occasion, TemplateError, Templates, Words};
 pub use mailbox::Mailbox;
 pub use worker::{MailHealth, Mailer, MailerParts};
+
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+
+use crate::db::Connection;
+
+/// Forgets the departures of letters that limit nothing any more.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_old_departures(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
+    limits::delete_before(conn, now - limits::MEMORY).await
+}

@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError, Settings};
 use crate::db::embedded::{self, Embedded, EmbeddedError};
 use crate::db::{Db, DbError};
 use crate::link::Links;
-use crate::mail::{Delivery, Mailer, MailerParts};
+use crate::mail::{Delivery, Mailer, MailerParts, TemplateError, Templates};
 use crate::password::{HashingPool, PasswordPolicy};
 use crate::session::LoginManager;
 use crate::{flows, openapi};
@@ -46,6 +46,9 @@ pub enum StartError {
     /// The SMTP URL cannot be used.
     #[error("SMTP_URL: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
+    /// A template of the operator cannot work.
+    #[error("MAIL_TEMPLATES: {0}")]
+    Templates(#[from] TemplateError),
     /// The system refuses something.
     #[error("the system refuses: {0}")]
     Io(#[from] std::io::Error),
@@ -100,10 +103,12 @@ impl Service {
             db: db.clone(),
             clock: clock.clone(),
             delivery: Delivery::new(&config)?,
+            templates: templates(settings)?,
             links: links.clone(),
             confirm_url: config.confirm_url.clone(),
             confirm_ttl: config.confirm_ttl,
             service: config.public_url.host_str().unwrap_or("Vestibule").to_owned(),
+            has_limits: config.has_rate_limits,
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let app = App {
@@ -174,6 +179,14 @@ fn http_server(app: App, listener: TcpListener, has_signals: bool) -> std::io::R
     .shutdown_timeout(DRAIN_SECONDS);
     let server = if has_signals { server } else { server.disable_signals() };
     Ok(server.listen(listener)?.run())
+}
+
+/// What letters say: the operator's templates before those that ship.
+///
+/// # Errors
+/// Names the file and the line that cannot work.
+pub fn templates(settings: &Settings) -> Result<Templates, TemplateError> {
+    settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::shipped()), Templates::load)
 }
 
 async fn migrate(db: &Db) {
