@@ -4,19 +4,24 @@
 //! link at that moment. If a letter were sent inside a request, a slow mail server would be a slow sign-up; if it were
 //! not in the transaction, a crash would lose it.
 
+mod advice;
 mod delivery;
+pub mod fate;
 mod letter;
 mod limits;
 mod listen;
 pub mod mailbox;
 mod message;
+mod plan;
 pub mod queue;
 mod worker;
 
+pub use advice::advice;
 pub use delivery::{Delivery, DeliveryError};
 pub use letter::{Letter, LetterKind, Occasion, TemplateError, Templates, Words};
 pub use mailbox::Mailbox;
-pub use worker::{MailHealth, Mailer, MailerParts};
+pub use plan::MailerParts;
+pub use worker::{MailHealth, Mailer};
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;

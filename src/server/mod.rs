@@ -28,6 +28,9 @@ const DRAIN_SECONDS: u64 = 30;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
+/// Where an instance says which embedded database it runs; a socket path, no secret.
+const URL_FILE: &str = "postgres.url";
+
 /// The service cannot start. Its text is one line that names what is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -82,7 +85,24 @@ pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), Embed
         embedded.source(),
         settings.data_dir.display()
     );
-    Ok((embedded.url("postgres"), Some(embedded)))
+    let url = embedded.url("postgres");
+    // For the commands of an operator beside this instance.
+    if let Err(error) = std::fs::write(settings.data_dir.join(URL_FILE), &url) {
+        log::warn!("commands beside this instance will not find its database: {error}");
+    }
+    Ok((url, Some(embedded)))
+}
+
+/// The database for a command of the operator: also the embedded one of an instance that runs on the same data.
+///
+/// # Errors
+/// As [`database`].
+pub fn operator_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
+    let running = || std::fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
+    match database(settings) {
+        Err(error @ EmbeddedError::InUse { .. }) => running().map(|url| (url, None)).ok_or(error),
+        result => result,
+    }
 }
 
 impl Service {
