@@ -17,7 +17,7 @@ use crate::page::{self, LinkPage};
 use crate::problem::{Code, Problem};
 use crate::user::queries;
 
-use super::responses::{DatabaseFaults, LinkProblems};
+use super::responses::{DatabaseFaults, LinkProblems, OrPage};
 
 /// What a link is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,7 +59,7 @@ pub enum ConfirmationStatus {
     params(("token" = String, Path, description = "The token of the link")),
     responses((status = 200, description = "A link that can be spent, or was", content(
                    (LinkDescription = "application/json"), (String = "text/html"))),
-              LinkProblems, DatabaseFaults)
+              OrPage<LinkProblems>, OrPage<DatabaseFaults>)
 )]
 pub async fn show_link(
     req: HttpRequest,
@@ -86,7 +86,7 @@ pub async fn show_link(
     params(("token" = String, Path, description = "The token of the link")),
     responses((status = 200, description = "The address is confirmed", content(
                    (Confirmation = "application/json"), (String = "text/html"))),
-              LinkProblems, DatabaseFaults)
+              OrPage<LinkProblems>, OrPage<DatabaseFaults>)
 )]
 pub async fn confirm_email(
     req: HttpRequest,

@@ -1,11 +1,12 @@
 //! Answers that many operations share, for the OpenAPI document.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
-use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema as _};
 
 use crate::problem::Code;
 
@@ -45,6 +46,22 @@ problem_responses! {
     Taken: UsernameTaken;
     /// Where a thing may be missing.
     Missing: NotFound;
+}
+
+/// The same as `T`, where a browser gets a page instead.
+pub(super) struct OrPage<T>(PhantomData<T>);
+
+impl<T: IntoResponses> IntoResponses for OrPage<T> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = T::responses();
+        for response in responses.values_mut() {
+            if let RefOr::T(response) = response {
+                let page = ContentBuilder::new().schema(Some(String::schema())).build();
+                response.content.insert("text/html".into(), page.into());
+            }
+        }
+        responses
+    }
 }
 
 /// One response per status; codes of one status share it.

@@ -9,6 +9,7 @@ macro_rules! problems {
         /// A stable name for each thing that can go wrong.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
+        #[schema(as = ProblemCode)]
         pub enum Code {
             $(#[doc = $title] $variant,)+
         }

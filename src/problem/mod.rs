@@ -61,7 +61,6 @@ pub struct ProblemBody {
     #[schema(example = "This needs a session. Sign in with POST /login.")]
     pub detail: String,
     /// The code; stable.
-    #[schema(inline)]
     pub code: Code,
     /// The request, as in `X-Request-Id`.
     #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$", example = "0198c0de-0000-7000-8000-000000000000")]

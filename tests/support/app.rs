@@ -1,0 +1,145 @@
+//! A running service: in this process, on a thread, a port, a database and a data directory of its own.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use clap::builder::Resettable;
+use clap::{Args as _, FromArgMatches as _};
+use tokio::sync::oneshot;
+use vestibule::clock::Clock;
+use vestibule::config::{Secret, Settings};
+use vestibule::server::{Service, StartError};
+
+use super::actor::{Actor, Credential};
+use super::database::{TestDatabase, fresh_dir};
+use super::http::Http;
+use super::mailbox::Mailbox;
+use super::{BOUND, eventually};
+
+/// A service that is stopped when this is dropped.
+pub struct TestApp {
+    pub http: Http,
+    pub mailbox: Mailbox,
+    /// The time of the service, to be moved.
+    pub clock: Clock,
+    pub database: std::sync::Arc<TestDatabase>,
+    pub data_dir: PathBuf,
+    /// The name of the session cookie.
+    pub cookie_name: &'static str,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The settings of a test: the defaults but for port, cost and data directory. The environment of whoever runs the
+/// tests does not count.
+pub fn settings(data_dir: &std::path::Path) -> Settings {
+    let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
+    let data_dir = data_dir.to_str().unwrap();
+    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--data-dir", data_dir];
+    Settings::from_arg_matches(&command.get_matches_from(given)).unwrap()
+}
+
+impl TestApp {
+    /// A service with the usual settings.
+    pub async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// A service with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(TestDatabase::migrated().into(), Clock::default(), change).await
+    }
+
+    /// A second instance beside this one: same database, same clock, same settings but for `change`.
+    pub async fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::on(self.database.clone(), self.clock.clone(), change).await
+    }
+
+    async fn on(database: std::sync::Arc<TestDatabase>, clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
+        let data_dir = fresh_dir("data");
+        let mut settings = settings(&data_dir);
+        settings.database_url = Some(Secret::from(database.url.clone()));
+        change(&mut settings);
+        let is_secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let (address, stop, thread) = spawn(settings, clock.clone()).unwrap();
+        let http = Http::new(format!("http://{address}"));
+        let mailbox = Mailbox::new(http.clone(), database.clone(), clock.clone());
+        let cookie_name = if is_secure { "__Host-session" } else { "session" };
+        let app =
+            Self { http, mailbox, clock, database, data_dir, cookie_name, stop: Some(stop), thread: Some(thread) };
+        eventually("the service gets ready", async || {
+            let answer = app.http.request("GET", "/health/ready").send().await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+        app
+    }
+
+    /// Somebody without an account.
+    pub fn visitor(&self) -> Actor {
+        Actor::new(self, "visitor")
+    }
+
+    /// Somebody who registered and signed in, but did not open the letter.
+    pub async fn unconfirmed(&self, name: &str) -> Actor {
+        let mut actor = Actor::new(self, name);
+        actor.register().await.expect(202);
+        actor.sign_in().await;
+        actor
+    }
+
+    /// Somebody who registered, confirmed the address and signed in.
+    pub async fn member(&self, name: &str) -> Actor {
+        let mut actor = Actor::new(self, name);
+        actor.register().await.expect(202);
+        let link = self.mailbox.letter_to(&actor.email).await.path();
+        actor.post(&link).await.expect(200);
+        actor.sign_in().await;
+        actor
+    }
+
+    /// Somebody who presents this, whatever it is.
+    pub fn bearer_of(&self, credential: Credential) -> Actor {
+        let mut actor = self.visitor();
+        actor.credential = credential;
+        actor
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let _ = std::fs::remove_dir_all(&self.data_dir);
+    }
+}
+
+type Running = (std::net::SocketAddr, oneshot::Sender<()>, JoinHandle<()>);
+
+/// Runs a service on a thread and a runtime of its own, until the sender says or is dropped.
+pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = env_logger::builder().is_test(true).try_init();
+    let (stop, stopped) = oneshot::channel();
+    let (report, reported) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let service = match Service::prepare(&settings, clock) {
+                Ok(service) => service,
+                Err(error) => return report.send(Err(error)).unwrap(),
+            };
+            report.send(Ok(service.address())).unwrap();
+            tokio::select! {
+                result = service.run(false) => result.unwrap(),
+                _ = stopped => {}
+            }
+        });
+        runtime.shutdown_timeout(BOUND);
+    });
+    reported.recv().unwrap().map(|address| (address, stop, thread))
+}

@@ -1,0 +1,104 @@
+//! The real binary, as whoever installs it starts it: with an environment, an exit status and signals.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use super::http::Http;
+use super::within;
+
+/// The command, without any setting of whoever runs the tests.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(arguments).env_clear();
+    for kept in ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "POSTGRES_BIN_DIR"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    command
+}
+
+/// Runs it to its end.
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A service that runs as a process of its own; killed when this is dropped.
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts it on any free port, with this data directory and these variables.
+    pub fn start(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut child = command(&["serve"])
+            .env("LISTEN", "127.0.0.1:0")
+            .env("BCRYPT_COST", "10")
+            .env("DATA_DIR", data_dir)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::<Mutex<String>>::default();
+        let (writing, lines) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()).lines());
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                writing.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        Self { child, log }
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it says where it listens.
+    pub async fn http(&self) -> Http {
+        let bound = std::time::Duration::from_secs(30);
+        let base = within(bound, "the service says where it listens", async || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("API "))?.to_owned();
+            line.split_whitespace().last().map(ToOwned::to_owned)
+        });
+        Http::new(base.await)
+    }
+
+    /// Waits until it can serve.
+    pub async fn ready(&self) -> Http {
+        let http = self.http().await;
+        let bound = std::time::Duration::from_secs(30);
+        within(bound, "the service gets ready", async || {
+            let answer = http.request("GET", "/health/ready").try_send().await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+        http
+    }
+
+    /// Ends it without a chance to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and gives its exit status.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let bound = std::time::Duration::from_secs(30);
+        within(bound, "the service ends", async || self.child.try_wait().unwrap()).await.code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,161 @@
+//! The OpenAPI document as a judge: every answer that a test ever sees is checked against it.
+//!
+//! It is read more strictly than OpenAPI asks: a member that the document does not name is an error too.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+const DOCUMENT: &str = include_str!("../../openapi/openapi.json");
+
+/// The committed document.
+pub fn document() -> &'static Value {
+    static PARSED: OnceLock<Value> = OnceLock::new();
+    PARSED.get_or_init(|| serde_json::from_str(DOCUMENT).unwrap())
+}
+
+/// An operation of the document.
+pub struct Operation {
+    /// In capitals.
+    pub method: String,
+    /// With its parameters in braces.
+    pub path: &'static str,
+    pub description: &'static Value,
+    /// By status and content type; a response without content has `None`.
+    responses: HashMap<u16, HashMap<String, Validator>>,
+}
+
+impl Operation {
+    pub fn documents(&self, status: u16) -> bool {
+        self.responses.contains_key(&status)
+    }
+
+    /// The path with something harmless for each parameter.
+    pub fn sample_path(&self) -> String {
+        self.path
+            .split('/')
+            .map(|segment| match segment {
+                "{code}" => "unconfirmed",
+                segment if segment.starts_with('{') => "0198c0de-0000-7000-8000-000000000000",
+                segment => segment,
+            })
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        let (mut ours, mut theirs) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some(ours), Some(theirs)) if ours.starts_with('{') || ours == theirs => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// All operations of the document.
+pub fn operations() -> &'static [Operation] {
+    static OPERATIONS: OnceLock<Vec<Operation>> = OnceLock::new();
+    OPERATIONS.get_or_init(|| {
+        let components = strict(document()["components"].clone());
+        let paths = document()["paths"].as_object().unwrap();
+        let operations = paths.iter().flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, description)| (path, method, description))
+        });
+        operations
+            .map(|(path, method, description)| Operation {
+                method: method.to_uppercase(),
+                path,
+                description,
+                responses: responses(description, &components),
+            })
+            .collect()
+    })
+}
+
+fn responses(operation: &Value, components: &Value) -> HashMap<u16, HashMap<String, Validator>> {
+    let by_type = |response: &Value| {
+        let content = response["content"].as_object().into_iter().flatten();
+        content.map(|(content_type, media)| (content_type.clone(), validator(&media["schema"], components))).collect()
+    };
+    let responses = operation["responses"].as_object().unwrap().iter();
+    responses.map(|(status, response)| (status.parse().unwrap(), by_type(response))).collect()
+}
+
+fn validator(schema: &Value, components: &Value) -> Validator {
+    let whole = json!({ "components": components, "allOf": [schema] });
+    jsonschema::options().should_validate_formats(true).build(&whole).unwrap()
+}
+
+/// Forbids the members that a schema does not name.
+fn strict(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(members) => {
+            for member in members.values_mut() {
+                *member = strict(member.take());
+            }
+            if members.get("properties").is_some_and(Value::is_object) && members.contains_key("type") {
+                members.entry("additionalProperties").or_insert(json!(false));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = strict(item.take())),
+        _ => {}
+    }
+    schema
+}
+
+/// Checks an answer: its status and content type are documented for the operation, its body is valid. Of unknown paths
+/// and methods only the shape of the problem is demanded.
+#[track_caller]
+pub fn check(method: &str, path: &str, answer: &Answer) {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let what = format!("{method} {path} -> {} {}", answer.status, answer.text());
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
+    assert!(answer.header("x-request-id").is_some(), "{what}");
+    if answer.status >= 400 && method != "HEAD" && answer.content_type() != Some("text/html") {
+        check_problem(path, answer, &what);
+    }
+    let documented = if method == "HEAD" { "GET" } else { method };
+    let Some(operation) = operations().iter().find(|it| it.method == documented && it.is_at(path)) else {
+        return;
+    };
+    let Some(contents) = operation.responses.get(&answer.status) else {
+        panic!("this status is not documented: {what}");
+    };
+    let Some(content_type) = answer.content_type() else {
+        assert!(contents.is_empty() && answer.body.is_empty(), "a body or its content type is missing: {what}");
+        return;
+    };
+    let Some(validator) = contents.get(content_type) else {
+        panic!("{content_type} is not documented: {what}");
+    };
+    if method != "HEAD" && content_type.ends_with("json") {
+        let errors: Vec<_> = validator.iter_errors(&answer.json()).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "the body is not as documented: {errors:?}: {what}");
+    }
+}
+
+#[track_caller]
+fn check_problem(path: &str, answer: &Answer, what: &str) {
+    if path.starts_with("/health/") && answer.status == 503 {
+        return;
+    }
+    assert_eq!(answer.content_type(), Some("application/problem+json"), "{what}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    let body = answer.json();
+    let code = body["code"].as_str().unwrap();
+    assert!(body["type"].as_str().unwrap().ends_with(&format!("/problems/{code}")), "{what}");
+    assert_eq!(body["status"], answer.status, "{what}");
+    assert_eq!(body["request_id"].as_str(), answer.header("x-request-id"), "{what}");
+    assert_eq!(body.get("errors").is_some(), code == "validation_failed", "{what}");
+    assert_eq!(answer.header("allow").is_some(), answer.status == 405, "{what}");
+    assert_eq!(answer.header("retry-after").is_some(), matches!(answer.status, 429 | 503), "{what}");
+    assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401, "{what}");
+}

@@ -1,0 +1,109 @@
+//! The development mailbox, read like a person does: wait for the letter, open the link.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use vestibule::clock::Clock;
+
+use super::database::TestDatabase;
+use super::eventually;
+use super::http::Http;
+
+/// The mailbox of a service.
+pub struct Mailbox {
+    http: Http,
+    database: Arc<TestDatabase>,
+    clock: Clock,
+}
+
+/// A letter that came.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    pub links: Vec<String>,
+}
+
+impl Letter {
+    fn new(mail: &Value) -> Self {
+        let text = |name: &str| mail[name].as_str().unwrap().to_owned();
+        let links = mail["links"].as_array().unwrap().iter().map(|link| link.as_str().unwrap().to_owned()).collect();
+        Self { to: text("to"), subject: text("subject"), text: text("text"), html: text("html"), links }
+    }
+
+    /// The one link.
+    #[track_caller]
+    pub fn link(&self) -> &str {
+        assert_eq!(self.links.len(), 1, "{}", self.text);
+        &self.links[0]
+    }
+
+    /// The path of the link, to follow it at whatever port a test's service has.
+    #[track_caller]
+    pub fn path(&self) -> String {
+        url::Url::parse(self.link()).unwrap().path().to_owned()
+    }
+
+    /// The token of the link.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        self.path().rsplit_once('/').unwrap().1.to_owned()
+    }
+}
+
+impl Mailbox {
+    pub fn new(http: Http, database: Arc<TestDatabase>, clock: Clock) -> Self {
+        Self { http, database, clock }
+    }
+
+    /// All letters that came so far, newest first.
+    pub async fn letters(&self) -> Vec<Letter> {
+        let answer = self.http.request("GET", "/dev/mailbox").send().await.expect(200);
+        answer.json()["mails"].as_array().unwrap().iter().map(Letter::new).collect()
+    }
+
+    async fn found(&self, address: &str) -> Vec<Letter> {
+        let mut letters = self.letters().await;
+        letters.retain(|letter| letter.to == address);
+        letters
+    }
+
+    /// Waits for a letter to this address; of several the newest.
+    pub async fn letter_to(&self, address: &str) -> Letter {
+        self.letters_to(address, 1).await.swap_remove(0)
+    }
+
+    /// Waits until that many letters came to this address, newest first.
+    pub async fn letters_to(&self, address: &str, count: usize) -> Vec<Letter> {
+        eventually(&format!("{count} letters to {address}"), async || {
+            let letters = self.found(address).await;
+            (letters.len() >= count).then_some(letters)
+        })
+        .await
+    }
+
+    /// Waits until every promise that is due was kept, and demands exactly that many letters to this address.
+    pub async fn exactly(&self, address: &str, count: usize) -> Vec<Letter> {
+        self.settled().await;
+        let letters = self.found(address).await;
+        assert_eq!(letters.len(), count, "letters to {address}: {letters:#?}");
+        letters
+    }
+
+    /// Waits until no letter is due any more.
+    pub async fn settled(&self) {
+        let waiting = || {
+            let now = self.clock.now().to_rfc3339();
+            format!("select count(*) from mails where state = 'queued' and due_at <= '{now}'")
+        };
+        eventually("the queue gets empty", async || (self.database.number(&waiting()).await == 0).then_some(())).await;
+    }
+
+    /// Waits until no letter is due any more, and demands that none came at all.
+    pub async fn is_empty(&self) -> bool {
+        self.settled().await;
+        self.letters().await.is_empty()
+    }
+}

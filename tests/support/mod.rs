@@ -1,0 +1,40 @@
+//! What every test stands on: a database of its own, a running service, people who use it, and a client that checks
+//! each answer against the OpenAPI document.
+
+pub mod actor;
+pub mod answer;
+pub mod app;
+pub mod binary;
+pub mod contract;
+pub mod database;
+pub mod http;
+pub mod mailbox;
+pub mod raw;
+pub mod smtp;
+
+pub use actor::{Actor, Credential, password_of};
+pub use answer::Answer;
+pub use app::{TestApp, settings};
+pub use mailbox::Letter;
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must happen.
+pub const BOUND: Duration = Duration::from_secs(10);
+
+/// Asks again and again until there is an answer, at most [`BOUND`].
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(BOUND, what, ask).await
+}
+
+/// The same with another bound.
+pub async fn within<T>(bound: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + bound;
+    loop {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {bound:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
