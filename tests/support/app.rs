@@ -30,12 +30,14 @@ pub struct TestApp {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The settings of a test: the defaults but for port, cost and data directory. The environment of whoever runs the
+/// The settings of a test: the defaults but for port, cost, limits and data directory. The environment of whoever runs the
 /// tests does not count.
 pub fn settings(data_dir: &std::path::Path) -> Settings {
     let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
     let data_dir = data_dir.to_str().unwrap();
-    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--data-dir", data_dir];
+    let mut given = vec!["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--data-dir", data_dir];
+    // Tests of the limits switch them on; the others would wait for them.
+    given.extend(["--rate-limits", "off"]);
     Settings::from_arg_matches(&command.get_matches_from(given)).unwrap()
 }
 
