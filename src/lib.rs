@@ -14,6 +14,7 @@ pub mod client;
 pub mod link;
 pub mod mail;
 pub mod password;
+pub mod throttle;
 pub mod user;
 
 // What an answer can be, and who may ask.

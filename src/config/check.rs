@@ -44,6 +44,8 @@ pub struct Config {
     pub password_min_length: usize,
     /// Cost of new password hashes.
     pub bcrypt_cost: u32,
+    /// Front-end origins, as browsers write them.
+    pub allowed_origins: Vec<String>,
     /// Whether limits in time are in force.
     pub has_rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -103,6 +105,7 @@ impl Config {
             },
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
+            allowed_origins: settings.allowed_origins.clone(),
             has_rate_limits: settings.rate_limits == Switch::On,
             trusted_proxies: settings.trusted_proxies.clone(),
             public_url,

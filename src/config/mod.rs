@@ -91,6 +91,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,
 
+    /// Front-end origins for CORS and cookie-borne changes, comma-separated
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
+    pub allowed_origins: Vec<String>,
+
     /// SameSite attribute of the session cookie
     #[arg(long, env, value_name = "VALUE", default_value = "lax")]
     pub cookie_samesite: SameSitePolicy,

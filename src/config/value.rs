@@ -146,6 +146,15 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// Reads an origin, and writes it as browsers do.
+///
+/// # Errors
+/// Anything but scheme, host and port of http or https; `*` would let every page act for everybody.
+pub fn origin(text: &str) -> Result<String, String> {
+    let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
+    Ok(url.origin().ascii_serialization())
+}
+
 /// Reads the address of an SMTP server.
 ///
 /// # Errors
@@ -225,6 +234,14 @@ mod tests {
         assert!(public_url("http://localhost:8080/").is_ok());
         for wrong in ["auth.example.com", "ftp://x", "https://x/auth", "https://u:p@x", "https://x/?a=b"] {
             assert!(public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_do() {
+        assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
+        for wrong in ["*", "null", "app.example.com", "https://app.example.com/path"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::user::{Email, User};
 
 use super::register::ConfirmationSent;
-use super::responses::{BodyProblems, DatabaseFaults};
+use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 
 /// Whose link is wanted.
 #[derive(Debug, ToSchema)]
@@ -67,7 +67,7 @@ impl FromRequest for Recipient {
     request_body(content = Option<Resend>, description = "Not needed with a session"),
     responses((status = 202, description = "If there is something to confirm, a letter is on its way",
                body = ConfirmationSent),
-              BodyProblems, DatabaseFaults),
+              BodyProblems, ForeignOrigin, DatabaseFaults),
     security((), ("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn resend_confirmation(

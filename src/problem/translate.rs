@@ -3,6 +3,7 @@
 use crate::db::DbError;
 use crate::link::LinkError;
 use crate::password::{QueueFull, WeakPassword};
+use crate::throttle::Wait;
 use crate::user::queries::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
 use crate::user::{EmailError, UsernameError};
 
@@ -32,6 +33,12 @@ impl From<diesel::result::Error> for Problem {
 impl From<QueueFull> for Problem {
     fn from(QueueFull: QueueFull) -> Self {
         Self::new(Code::Overloaded)
+    }
+}
+
+impl From<Wait> for Problem {
+    fn from(wait: Wait) -> Self {
+        Self { retry_after: Some(wait.seconds), ..Self::new(Code::RateLimited) }
     }
 }
 
