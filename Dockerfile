@@ -3,11 +3,12 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies first: this layer stays until Cargo.toml, Cargo.lock or build.rs change.
+# The dependencies first: this layer stays until Cargo.toml, Cargo.lock or build.rs change. Cargo wants to see every file
+# that Cargo.toml names, so tests/main.rs is there too.
 COPY Cargo.toml Cargo.lock build.rs ./
-RUN mkdir src \
+RUN mkdir src tests \
  && echo 'fn main() {}' > src/main.rs \
- && touch src/lib.rs \
+ && touch src/lib.rs tests/main.rs \
  && cargo build --release --locked --no-default-features
 
 # Then the service. COPY keeps times that can be older than the build above, and cargo goes by times.
