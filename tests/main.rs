@@ -1,5 +1,11 @@
-//! The tests, as one binary: black box over TCP, real PostgreSQL, real SMTP.
+//! The tests from outside: every one talks to a running service over TCP, with a database of its own. One binary, so
+//! that they link once and share one PostgreSQL; one file per flow, with the name that it has in `src/flows`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how tests fail")]
+
+mod support;
+
+mod show_account;
 
 mod readme;
 mod settings;
-mod support;
