@@ -26,7 +26,7 @@ use super::show_account::AccountView;
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The address of the account.
-    #[schema(value_type = Option<String>, format = Email, example = "ada@example.com")]
+    #[schema(value_type = Option<String>, format = "idn-email", example = "ada@example.com")]
     email: Option<Email>,
     /// The username of the account, instead of the address.
     #[schema(value_type = Option<String>)]
