@@ -5,4 +5,14 @@
 
 mod support;
 
+mod confirm_email;
+mod list_sessions;
+mod login;
+mod logout;
+mod register;
+mod resend;
 mod show_account;
+
+mod address;
+mod races;
+mod session;
