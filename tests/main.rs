@@ -5,7 +5,17 @@
 
 mod support;
 
+mod confirm_email;
+mod list_sessions;
+mod login;
+mod logout;
+mod register;
+mod resend;
 mod show_account;
+
+mod address;
+mod races;
+mod session;
 
 mod readme;
 mod settings;

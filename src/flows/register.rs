@@ -24,7 +24,7 @@ use super::responses::{BodyProblems, HashingFaults, Taken, Throttled};
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// The address, compared without case and in one Unicode spelling.
-    #[schema(value_type = String, format = Email, max_length = 254, example = "ada@example.com")]
+    #[schema(value_type = String, format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Email,
     /// 8 characters or more (`PASSWORD_MIN_LENGTH`), and not easy to guess.
     #[schema(value_type = String, format = Password, max_length = 256, example = "plum-orbit-kettle-42")]

@@ -1,6 +1,7 @@
 //! A running service: in this process, on a thread, a port, a database and a data directory of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use clap::builder::Resettable;
@@ -22,7 +23,7 @@ pub struct TestApp {
     pub mailbox: Mailbox,
     /// The time of the service, to be moved.
     pub clock: Clock,
-    pub database: std::sync::Arc<TestDatabase>,
+    pub database: Arc<TestDatabase>,
     pub data_dir: PathBuf,
     /// The name of the session cookie.
     pub cookie_name: &'static str,
@@ -32,13 +33,14 @@ pub struct TestApp {
 
 /// The settings of a test: the defaults but for port, cost, limits and data directory. The environment of whoever runs the
 /// tests does not count.
-pub fn settings(data_dir: &std::path::Path) -> Settings {
+fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
     let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
     let data_dir = data_dir.to_str().unwrap();
-    let mut given = vec!["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--data-dir", data_dir];
     // Tests of the limits switch them on; the others would wait for them.
-    given.extend(["--rate-limits", "off"]);
-    Settings::from_arg_matches(&command.get_matches_from(given)).unwrap()
+    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--rate-limits", "off"];
+    let given = given.iter().chain(&["--data-dir", data_dir]).chain(flags).copied();
+    let command = command.args_override_self(true);
+    Settings::from_arg_matches(&command.try_get_matches_from(given).unwrap()).unwrap()
 }
 
 impl TestApp {
@@ -49,17 +51,22 @@ impl TestApp {
 
     /// A service with other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on(TestDatabase::migrated().into(), Clock::default(), change).await
+        Self::on(TestDatabase::migrated().into(), Clock::default(), &[], change).await
+    }
+
+    /// A service with settings as they are written on a command line.
+    pub async fn with_flags(flags: &[&str]) -> Self {
+        Self::on(TestDatabase::migrated().into(), Clock::default(), flags, |_| ()).await
     }
 
     /// A second instance beside this one: same database, same clock, same settings but for `change`.
     pub async fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on(self.database.clone(), self.clock.clone(), change).await
+        Self::on(self.database.clone(), self.clock.clone(), &[], change).await
     }
 
-    async fn on(database: std::sync::Arc<TestDatabase>, clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn on(database: Arc<TestDatabase>, clock: Clock, flags: &[&str], change: impl FnOnce(&mut Settings)) -> Self {
         let data_dir = fresh_dir("data");
-        let mut settings = settings(&data_dir);
+        let mut settings = settings(&data_dir, flags);
         settings.database_url = Some(Secret::from(database.url.clone()));
         change(&mut settings);
         let is_secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");

@@ -14,8 +14,7 @@ pub mod smtp;
 
 pub use actor::{Actor, Credential, password_of};
 pub use answer::Answer;
-pub use app::{TestApp, settings};
-pub use mailbox::Letter;
+pub use app::TestApp;
 
 use std::time::{Duration, Instant};
 

@@ -32,7 +32,7 @@ pub(super) enum Name {
 #[allow(dead_code, reason = "the schema of a body that is read field by field")]
 pub struct CredentialsBody {
     /// The address of the account.
-    #[schema(format = Email, example = "ada@example.com")]
+    #[schema(format = "idn-email", example = "ada@example.com")]
     email: Option<String>,
     /// The username of the account, instead of the address.
     username: Option<String>,
