@@ -38,7 +38,7 @@ fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
     let data_dir = data_dir.to_str().unwrap();
     // Tests of the limits switch them on; the others would wait for them.
     let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--rate-limits", "off"];
-    let given = given.iter().chain(&["--data-dir", data_dir]).chain(flags).copied();
+    let given = given.into_iter().chain(["--data-dir", data_dir]).chain(flags.iter().copied());
     let command = command.args_override_self(true);
     Settings::from_arg_matches(&command.try_get_matches_from(given).unwrap()).unwrap()
 }
