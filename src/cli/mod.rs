@@ -91,7 +91,9 @@ fn init_log(filter: &str) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter).format_target(false);
     // What these say below a warning are requests, statements and their values: secrets, whatever the filter.
-    for module in ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "hyper", "rustls"] {
+    for module in
+        ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "actix_server", "hyper", "rustls"]
+    {
         builder.filter_module(module, LevelFilter::Warn);
     }
     builder.init();
@@ -114,6 +116,7 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
     let reason = match std::error::Error::source(error) {
         Some(source) => source.to_string(),
+        None if text(ContextKind::ValidValue).is_empty() => "must not be empty".to_owned(),
         None => format!("must be one of {}", text(ContextKind::ValidValue)),
     };
     eprintln!("vestibule: {variable} ({flag}): {reason}");

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -34,18 +33,18 @@ impl From<String> for Secret {
     }
 }
 
-impl FromStr for Secret {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Self(text.to_owned())) }
-    }
-}
-
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// Reads a secret.
+///
+/// # Errors
+/// An empty one.
+pub fn secret(text: &str) -> Result<Secret, String> {
+    if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Secret(text.to_owned())) }
 }
 
 /// One or more secret keys: the first signs, all verify.

@@ -45,6 +45,8 @@ pub enum HealthStatus {
 }
 
 /// Is the process alive?
+///
+/// Asks nobody else: a database that is away is no reason to start the process anew.
 #[utoipa::path(
     get, path = "/health/live", tag = "operation",
     responses((status = 200, description = "It is", body = Health), Faults)

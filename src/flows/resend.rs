@@ -64,7 +64,7 @@ impl FromRequest for Recipient {
 /// the address. The answer is the same for every address.
 #[utoipa::path(
     post, path = "/resend", tag = "account",
-    request_body(content = Option<Resend>, description = "Not needed with a session"),
+    request_body(content = Resend, description = "Not needed with a session"),
     responses((status = 202, description = "If there is something to confirm, a letter is on its way",
                body = ConfirmationSent),
               BodyProblems, ForeignOrigin, DatabaseFaults),

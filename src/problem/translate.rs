@@ -16,8 +16,7 @@ impl From<DbError> for Problem {
         } else if error.is_constraint(CONFIRMED_EMAIL_KEY) {
             Self::new(Code::LinkUsed)
         } else if let DbError::Unavailable(reason) = error {
-            log::warn!("the database is unavailable: {reason}");
-            Self::new(Code::Unavailable)
+            Self { cause: Some(reason), ..Self::new(Code::Unavailable) }
         } else {
             Self::internal(error)
         }

@@ -132,7 +132,7 @@ impl Service {
             links: links.clone(),
             confirm_url: config.confirm_url.clone(),
             confirm_ttl: config.confirm_ttl,
-            service: config.public_url.host_str().unwrap_or("Vestibule").to_owned(),
+            service: config.service_name.clone(),
             has_limits: config.has_rate_limits,
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -167,7 +167,7 @@ impl Service {
         log::info!("API      {url}");
         log::info!("docs     {url}/docs/");
         if self.app.mailer.mailbox().is_some() {
-            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent: no SMTP_URL is set)");
+            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent)");
         }
     }
 

@@ -178,8 +178,9 @@ fn problem_of_store(error: Error) -> Error {
         return error;
     };
     let text = wrapped.to_string();
-    match text.split_once(':').and_then(|(code, _)| Code::from_name(code)) {
-        Some(code) => Problem::new(code).into(),
+    let parts = text.split_once(": ").and_then(|(code, cause)| Some((Code::from_name(code)?, cause)));
+    match parts {
+        Some((code, cause)) => Problem { cause: Some(cause.to_owned()), ..Problem::new(code) }.into(),
         None => Problem::internal(text).into(),
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Name {
 
 /// Who wants to sign in: either `email` or `username`, and the password.
 #[derive(ToSchema)]
-#[schema(as = Credentials)]
+#[schema(as = Credentials, example = json!({"email": "ada@example.com", "password": "plum-orbit-kettle-42"}))]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "the schema of a body that is read field by field")]
 pub struct CredentialsBody {
@@ -40,10 +40,10 @@ pub struct CredentialsBody {
     #[schema(format = Password, example = "plum-orbit-kettle-42")]
     password: String,
     /// Whether the session outlives the browser: 30 days instead of 12 hours.
-    #[schema(default = false)]
+    /// `false` if left out.
     remember: Option<bool>,
     /// How the token is handed over: as a cookie, or in the answer, to be sent as `Authorization: Bearer`.
-    #[schema(default = "cookie")]
+    /// `cookie` if left out.
     transport: Option<TransportName>,
 }
 
