@@ -6,14 +6,22 @@
 mod support;
 
 mod confirm_email;
+mod dev_mailbox;
+mod docs;
+mod health;
 mod list_sessions;
 mod login;
 mod logout;
+mod problems;
 mod register;
 mod resend;
 mod show_account;
 
 mod address;
+mod contract;
+mod errors;
+mod guard;
+mod mail_smtp;
 mod races;
 mod session;
 

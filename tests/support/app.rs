@@ -11,7 +11,7 @@ use vestibule::clock::Clock;
 use vestibule::config::{Secret, Settings};
 use vestibule::server::{Service, StartError};
 
-use super::actor::{Actor, Credential};
+use super::actor::Actor;
 use super::database::{TestDatabase, fresh_dir};
 use super::http::Http;
 use super::mailbox::Mailbox;
@@ -107,11 +107,11 @@ impl TestApp {
         actor
     }
 
-    /// Somebody who presents this, whatever it is.
-    pub fn bearer_of(&self, credential: Credential) -> Actor {
-        let mut actor = self.visitor();
-        actor.credential = credential;
-        actor
+    /// Moves the clock and has the mail queue looked at now: a resend, also to nobody, wakes the worker.
+    pub async fn advance_and_deliver(&self, duration: chrono::Duration) {
+        self.clock.advance(duration);
+        let nobody = serde_json::json!({ "email": "nobody@nowhere.example" });
+        self.visitor().post_json("/resend", &nobody).await.expect(202);
     }
 }
 
