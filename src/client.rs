@@ -4,11 +4,26 @@
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// The longest `User-Agent` that is kept, in characters.
 const USER_AGENT_LIMIT: usize = 256;
+
+/// Who asked for something, when and from where: kept with what happened, and said in letters, so that somebody who did
+/// not ask can tell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Occasion {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// From where.
+    pub client: Client,
+    /// The language of whoever asked, one that letters can be written in.
+    pub language: String,
+    /// The request, as in `X-Request-Id`.
+    pub request_id: String,
+}
 
 /// The sender of a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ pub mod db;
 pub mod client;
 pub mod password;
 pub mod user;
+pub mod event;
 pub mod link;
 pub mod throttle;
 pub mod mail;
@@ -20,6 +21,7 @@ pub mod mail;
 // What an answer can be, and who may ask.
 pub mod app;
 pub mod problem;
+pub mod proof;
 pub mod session;
 pub mod guard;
 pub mod body;

@@ -15,7 +15,10 @@ create table users (
     username text,
     username_canonical text,
     password_hash text not null,
+    -- A reset link is bound to it: whatever sets a password spends the links that were made before.
+    password_set_at timestamptz not null,
     confirmed_at timestamptz,
+    disabled_at timestamptz,
     created_at timestamptz not null,
     constraint users_username_both check ((username is null) = (username_canonical is null))
 );

@@ -36,10 +36,8 @@ pub struct Config {
     pub mail_transport: MailTransport,
     /// The sender of the letters.
     pub mail_from: Mailbox,
-    /// Where a confirmation link leads.
-    pub confirm_url: LinkTemplate,
-    /// Lifetime of a confirmation link.
-    pub confirm_ttl: Duration,
+    /// Where links lead, and how long they live.
+    pub links: LinkConfig,
     /// Lifetimes and cookie of sessions.
     pub session: SessionConfig,
     /// Shortest password, in characters.
@@ -61,6 +59,37 @@ pub enum MailTransport {
     Smtp(Secret),
     /// Into this folder, the development mailbox.
     Mailbox(PathBuf),
+}
+
+/// Where links lead, and how long they live.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// Where links lead that prove an address.
+    pub confirm_url: LinkTemplate,
+    /// The service's own page of such links, for one that a front-end does not know.
+    pub own_confirm_url: LinkTemplate,
+    /// Where links lead that reset a password.
+    pub reset_url: LinkTemplate,
+    /// Lifetime of a link that proves the address of a new account.
+    pub confirm_ttl: Duration,
+    /// Lifetime of a link that resets a password.
+    pub reset_ttl: Duration,
+    /// Lifetime of a link that proves another address of an account.
+    pub email_change_ttl: Duration,
+}
+
+impl LinkConfig {
+    fn new(settings: &Settings, public_url: &Url) -> Self {
+        let own = |path| LinkTemplate::own_page(public_url, path);
+        Self {
+            confirm_url: settings.confirm_url.clone().unwrap_or_else(|| own("confirm")),
+            own_confirm_url: own("confirm"),
+            reset_url: settings.reset_url.clone().unwrap_or_else(|| own("password/reset")),
+            confirm_ttl: settings.confirm_ttl,
+            reset_ttl: settings.reset_ttl,
+            email_change_ttl: settings.email_change_ttl,
+        }
+    }
 }
 
 /// Lifetimes and cookie of sessions.
@@ -102,8 +131,7 @@ impl Config {
             secret_key: secret_key(settings, is_secure)?,
             mail_from: settings.mail_from.clone(),
             service_name: service_name(&settings.mail_from, &public_url),
-            confirm_url: settings.confirm_url.clone().unwrap_or_else(|| LinkTemplate::own_page(&public_url, "confirm")),
-            confirm_ttl: settings.confirm_ttl,
+            links: LinkConfig::new(settings, &public_url),
             session: SessionConfig {
                 ttl: (settings.session_ttl, settings.session_idle_ttl),
                 remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use lettre::message::Mailbox;
 use url::Url;
 
-pub use check::{Config, ConfigError, MailTransport, SessionConfig};
+pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 
 /// What can be set. `vestibule serve --help` prints it.
@@ -71,6 +71,18 @@ pub struct Settings {
     /// Lifetime of a confirmation link
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = value::duration)]
     pub confirm_ttl: Duration,
+
+    /// A front-end's own page for the link to reset a password, with {token} in it [default: a page of the service]
+    #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
+    pub reset_url: Option<LinkTemplate>,
+
+    /// Lifetime of a link to reset a password
+    #[arg(long, env, value_name = "DURATION", default_value = "30m", value_parser = value::duration)]
+    pub reset_ttl: Duration,
+
+    /// Lifetime of a link to change an address
+    #[arg(long, env, value_name = "DURATION", default_value = "1h", value_parser = value::duration)]
+    pub email_change_ttl: Duration,
 
     /// Lifetime of a session
     #[arg(long, env, value_name = "DURATION", default_value = "12h", value_parser = value::duration)]

@@ -37,10 +37,36 @@ diesel::table! {
 }
 
 diesel::table! {
-    mails (id) {
+    email_changes (id) {
         id -> Uuid,
         user_id -> Uuid,
+        old_email -> Text,
+        new_email -> Text,
+        requested_at -> Timestamptz,
+        confirmed_at -> Nullable<Timestamptz>,
+        undone_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        kind -> Text,
+        at -> Timestamptz,
+        ip -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    mails (id) {
+        id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        address -> Nullable<Text>,
         letter -> Text,
+        email_change_id -> Nullable<Uuid>,
         context -> Jsonb,
         state -> Text,
         queued_at -> Timestamptz,
@@ -75,13 +101,27 @@ diesel::table! {
         username -> Nullable<Text>,
         username_canonical -> Nullable<Text>,
         password_hash -> Text,
+        password_set_at -> Timestamptz,
         confirmed_at -> Nullable<Timestamptz>,
+        disabled_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
     }
 }
 
+diesel::joinable!(email_changes -> users (user_id));
+diesel::joinable!(events -> users (user_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(users -> addresses (email_canonical));
 
-diesel::allow_tables_to_appear_in_same_query!(addresses, departures, mails, sessions, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    account_throttles,
+    addresses,
+    client_throttles,
+    departures,
+    email_changes,
+    events,
+    mails,
+    sessions,
+    users,
+);

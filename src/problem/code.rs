@@ -67,6 +67,10 @@ problems! {
         "This needs a confirmed address. Open the link in the letter; POST /resend sends it again."
         "You are signed in, but the account's address is not confirmed yet. Open the link in the letter that was sent \
          at registration. POST /resend with this session sends it again."
+    WrongPassword "wrong_password" FORBIDDEN "Wrong password"
+        "The current password is wrong."
+        "This change asks for the current password, and the one that was given is wrong. The session stays. Wrong \
+         passwords count here as they do at the login."
     NotFound "not_found" NOT_FOUND "Not found"
         "There is nothing here."
         "This address does not exist, or not for you. GET /docs/ shows what there is."

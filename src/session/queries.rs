@@ -47,7 +47,7 @@ impl Session {
 }
 
 /// Inserts a session for an account, as long as `password_hash` is still its hash. `false` where it is not, or the
-/// account is gone: a login must not outrun a change of password.
+/// account is gone or disabled: a login must not outrun a change of password.
 ///
 /// # Errors
 /// Those of the database.
@@ -60,6 +60,7 @@ pub async fn insert(
     let unchanged = users::table
         .find(user.id)
         .filter(users::password_hash.eq(password_hash.as_str()))
+        .filter(users::disabled_at.is_null())
         .select(users::id)
         .for_key_share()
         .first::<Uuid>(conn)
@@ -98,6 +99,7 @@ pub async fn find_and_touch(
     let found: Option<(Session, User)> = sessions::table
         .inner_join(users::table)
         .filter(sessions::token_sha256.eq(token.sha256().as_slice()))
+        .filter(users::disabled_at.is_null())
         .select((Session::as_select(), User::as_select()))
         .first(conn)
         .await
@@ -134,6 +136,27 @@ pub async fn list(conn: &mut Connection, user_id: UserId, now: DateTime<Utc>) ->
 pub async fn delete(conn: &mut Connection, token: &SessionToken) -> QueryResult<usize> {
     let sha256 = token.sha256();
     diesel::delete(sessions::table.filter(sessions::token_sha256.eq(sha256.as_slice()))).execute(conn).await
+}
+
+/// Deletes one session of an account. `false` where it is none of theirs.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_one(conn: &mut Connection, user_id: UserId, id: Uuid) -> QueryResult<bool> {
+    let session = sessions::table.find(id).filter(sessions::user_id.eq(user_id.0));
+    Ok(diesel::delete(session).execute(conn).await? == 1)
+}
+
+/// Deletes the sessions of an account, but for the one to `keep`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_all(conn: &mut Connection, user_id: UserId, keep: Option<Uuid>) -> QueryResult<usize> {
+    let sessions = sessions::table.filter(sessions::user_id.eq(user_id.0));
+    match keep {
+        Some(id) => diesel::delete(sessions.filter(sessions::id.ne(id))).execute(conn).await,
+        None => diesel::delete(sessions).execute(conn).await,
+    }
 }
 
 /// Deletes the sessions that have ended.

@@ -34,11 +34,17 @@ impl LoginName {
         Self::new("username", &username.canonical())
     }
 
+    /// The name of an account's address.
+    #[must_use]
+    pub fn of_user(user: &User) -> Self {
+        Self::new("email", &user.email_canonical)
+    }
+
     /// All names of an account.
     #[must_use]
     pub fn all_of(user: &User) -> Vec<Self> {
         let username = user.username.as_ref().map(|name| Self::new("username", &name.to_ascii_lowercase()));
-        std::iter::once(Self::new("email", &user.email_canonical)).chain(username).collect()
+        std::iter::once(Self::of_user(user)).chain(username).collect()
     }
 
     fn new(kind: &str, canonical: &str) -> Self {

@@ -1,6 +1,8 @@
 //! Who somebody is: addresses, usernames, accounts.
 
+pub mod changes;
 mod email;
+pub mod email_change;
 pub mod queries;
 mod username;
 
@@ -55,6 +57,10 @@ pub struct User {
     pub username: Option<String>,
     /// When the address was proved.
     pub confirmed_at: Option<DateTime<Utc>>,
+    /// When an operator shut the account.
+    pub disabled_at: Option<DateTime<Utc>>,
+    /// When the password was set.
+    pub password_set_at: DateTime<Utc>,
     /// When the account was registered.
     pub created_at: DateTime<Utc>,
 }
@@ -64,6 +70,12 @@ impl User {
     #[must_use]
     pub fn id(&self) -> UserId {
         UserId(self.id)
+    }
+
+    /// Whether an operator shut the account.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled_at.is_some()
     }
 
     /// Whether the address was proved.

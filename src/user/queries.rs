@@ -106,6 +106,33 @@ pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> Query
     found.optional().map(drop)
 }
 
+/// The parameters that the accounts of an address share. `None` where it is unknown.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_parameters(conn: &mut Connection, canonical: &str) -> QueryResult<Option<HashParameters>> {
+    let found: Option<(Vec<u8>, i32)> = addresses::table
+        .find(canonical)
+        .select((addresses::salt, addresses::cost))
+        .first(conn)
+        .await
+        .optional()?;
+    found.map(|(salt, cost)| parameters(&salt, cost)).transpose()
+}
+
+/// Sets the parameters that the accounts of an address share; whoever calls this has seen to it that all hashes fit.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_parameters(conn: &mut Connection, canonical: &str, parameters: HashParameters) -> QueryResult<()> {
+    let cost = i32::try_from(parameters.cost).unwrap_or(i32::MAX);
+    diesel::update(addresses::table.find(canonical))
+        .set((addresses::salt.eq(parameters.salt.as_slice()), addresses::cost.eq(cost)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 fn parameters(salt: &[u8], cost: i32) -> QueryResult<HashParameters> {
     let malformed = |error: &str| diesel::result::Error::DeserializationError(error.into());
     let salt = salt.try_into().map_err(|_| malformed("a salt has 16 bytes"))?;
@@ -126,6 +153,7 @@ pub async fn insert(conn: &mut Connection, user: &NewUser<'_>) -> QueryResult<()
             users::username.eq(user.username.map(Username::as_typed)),
             users::username_canonical.eq(user.username.map(Username::canonical)),
             users::password_hash.eq(user.password_hash.as_str()),
+            users::password_set_at.eq(user.created_at),
             users::created_at.eq(user.created_at),
         ))
         .execute(conn)
@@ -245,11 +273,7 @@ pub async fn set_password_hash_if_alone(
     if changed == 0 {
         return Ok(false);
     }
-    let cost = i32::try_from(parameters.cost).unwrap_or(i32::MAX);
-    diesel::update(addresses::table.find(&user.email_canonical))
-        .set((addresses::salt.eq(parameters.salt.as_slice()), addresses::cost.eq(cost)))
-        .execute(conn)
-        .await?;
+    set_parameters(conn, &user.email_canonical, parameters).await?;
     Ok(true)
 }
 

@@ -7,6 +7,7 @@ use crate::body::{Fields, FromFields};
 use crate::password::Password;
 use crate::problem::FieldIssue;
 use crate::session::Transport;
+use crate::throttle::LoginName;
 use crate::user::{Email, Username};
 
 /// Who wants to sign in.
@@ -23,6 +24,16 @@ pub struct Credentials {
 pub(super) enum Name {
     Email(Email),
     Username(Username),
+}
+
+impl Name {
+    /// The name as the counters of failures know it.
+    pub(super) fn login_name(&self) -> LoginName {
+        match self {
+            Self::Email(email) => LoginName::of_email(email),
+            Self::Username(username) => LoginName::of_username(username),
+        }
+    }
 }
 
 /// Who wants to sign in: either `email` or `username`, and the password.

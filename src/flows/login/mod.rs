@@ -7,18 +7,20 @@ mod credentials;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::body::Json;
-use crate::client::Client;
+use crate::client::Occasion;
 use crate::db::Connection;
+use crate::event::{self, EventKind};
 use crate::password::{HashParameters, Password, PasswordHash};
 use crate::problem::{Code, Problem};
+use crate::proof::Attempt;
 use crate::session::{self, NewSession, Transport};
-use crate::throttle::{self, LoginAttempt, LoginName};
 use crate::user::User;
 use crate::user::queries::{self, Candidates};
 
@@ -61,52 +63,28 @@ pub struct SessionHandle {
 pub async fn create_session(
     req: HttpRequest,
     app: web::Data<App>,
-    client: Client,
+    occasion: Occasion,
     Json(credentials): Json<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    let attempt = begin_attempt(&app, &client, &credentials).await?;
+    let attempt = Attempt::begin(&app, &occasion, &credentials.name.login_name()).await?;
     let Candidates { parameters, accounts } = find_candidates(&app, &credentials).await?;
-    let hash = match app.hashing.hash(&credentials.password, parameters).await {
-        Ok(hash) => hash,
-        Err(full) => {
-            forgive(&app, attempt.as_ref()).await;
-            return Err(full.into());
-        }
-    };
+    let hash = attempt.hash(&app, &credentials.password, parameters).await?;
     // All are compared, the confirmed account first: which one it is takes no other time.
-    let matching = accounts.into_iter().filter(|(_, stored)| stored.matches(&hash)).collect::<Vec<_>>();
-    let (user, _) = matching.into_iter().next().ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
-
-    let session = NewSession::new(&app.config.session, client, credentials.remember, app.clock.now());
-    if !begin_session(&app, &session, &user, &hash, attempt.as_ref()).await? {
-        return Err(Problem::new(Code::InvalidCredentials));
+    let matching = accounts.iter().filter(|(_, stored)| stored.matches(&hash)).collect::<Vec<_>>();
+    let Some((user, _)) = matching.first() else {
+        return Err(refuse(&app, &occasion, accounts.first()).await);
+    };
+    let client = occasion.client.clone();
+    let session = NewSession::new(&app.config.session, client, credentials.remember, occasion.at);
+    let begun = app.db.transaction(async |conn| begin(conn, &session, user, &hash, &attempt, &occasion).await);
+    if !begun.await? {
+        return Err(refuse(&app, &occasion, accounts.first()).await);
     }
     if parameters.cost != app.config.bcrypt_cost {
-        renew_hash(&app, &user, &credentials.password).await;
+        renew_hash(&app, user, &credentials.password).await;
     }
-    session::sign_in(&req, &user, &session, credentials.transport)?;
-    Ok(HttpResponse::Ok().json(answer(&user, &session, credentials.transport)))
-}
-
-/// Counts the attempt as a failure, before its password is looked at. `None` without limits.
-async fn begin_attempt(app: &App, client: &Client, credentials: &Credentials) -> Result<Option<LoginAttempt>, Problem> {
-    if !app.config.has_rate_limits {
-        return Ok(None);
-    }
-    let name = match &credentials.name {
-        Name::Email(email) => LoginName::of_email(email),
-        Name::Username(username) => LoginName::of_username(username),
-    };
-    let now = app.clock.now();
-    let begun = app.db.transaction(async |conn| throttle::begin_login(conn, client.ip, &name, now).await).await?;
-    Ok(Some(begun?))
-}
-
-/// An attempt that no thread had time for is none. If that cannot be written down, it counts: so it fails safe.
-async fn forgive(app: &App, attempt: Option<&LoginAttempt>) {
-    if let Some(attempt) = attempt {
-        let _ = app.db.transaction(async |conn| throttle::forgive_login(conn, attempt).await).await;
-    }
+    session::sign_in(&req, user, &session, credentials.transport)?;
+    Ok(HttpResponse::Ok().json(answer(user, &session, credentials.transport)))
 }
 
 /// The accounts to compare; none, and parameters to hash with all the same, for an unknown name.
@@ -119,25 +97,33 @@ async fn find_candidates(app: &App, credentials: &Credentials) -> Result<Candida
     Ok(found.await?.unwrap_or_else(unknown))
 }
 
-/// One transaction: the session, and the end of the failures. `false` where the password was changed meanwhile.
-///
-/// An unconfirmed account ends no failures: else registering somebody's address with a guessed password, and signing in,
-/// would lift the limit on guessing theirs.
-async fn begin_session(
-    app: &App,
+/// One transaction: the session, the end of the failures, and the event. `false` where the account was disabled, or its
+/// password changed meanwhile.
+async fn begin(
+    conn: &mut Connection,
     session: &NewSession,
     user: &User,
     hash: &PasswordHash,
-    attempt: Option<&LoginAttempt>,
-) -> Result<bool, Problem> {
-    let begin = async |conn: &mut Connection| {
-        let is_inserted = session::queries::insert(conn, session, user, hash).await?;
-        if let Some(attempt) = attempt.filter(|_| is_inserted && user.is_confirmed()) {
-            throttle::settle_login_success(conn, attempt, user).await?;
-        }
-        Ok(is_inserted)
-    };
-    Ok(app.db.transaction(begin).await?)
+    attempt: &Attempt,
+    occasion: &Occasion,
+) -> QueryResult<bool> {
+    if !session::queries::insert(conn, session, user, hash).await? {
+        return Ok(false);
+    }
+    attempt.settle(conn, user).await?;
+    event::record(conn, user.id(), EventKind::SignedIn, occasion).await?;
+    Ok(true)
+}
+
+/// The one answer to a login that fails; if the name has an account, its owner can read of it.
+async fn refuse(app: &App, occasion: &Occasion, account: Option<&(User, PasswordHash)>) -> Problem {
+    if let Some((user, _)) = account {
+        let id = user.id();
+        let record = async |conn: &mut Connection| event::record(conn, id, EventKind::SignInRefused, occasion).await;
+        // An account that was deleted meanwhile has no events any more.
+        let _ = app.db.transaction(record).await.inspect_err(|error| log::debug!("an event was not kept: {error}"));
+    }
+    Problem::new(Code::InvalidCredentials)
 }
 
 fn answer(user: &User, session: &NewSession, transport: Transport) -> Login {

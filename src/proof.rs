@@ -1,0 +1,98 @@
+//! Proving a password: at the login, and wherever the current one is asked for again.
+//!
+//! One counter for all of them: a side door without it would be where passwords are guessed.
+
+use crate::app::App;
+use crate::client::Occasion;
+use crate::db::Connection;
+use crate::event::{self, EventKind};
+use crate::password::{HashParameters, Password, PasswordHash};
+use crate::problem::{Code, Problem};
+use crate::throttle::{self, LoginAttempt, LoginName};
+use crate::user::{self, User};
+
+use diesel::QueryResult;
+
+/// A try to prove a password, counted as a failure until it is settled.
+pub struct Attempt(Option<LoginAttempt>);
+
+impl Attempt {
+    /// Counts a try of this client with this name.
+    ///
+    /// # Errors
+    /// `rate_limited`, before any password is looked at.
+    pub async fn begin(app: &App, occasion: &Occasion, name: &LoginName) -> Result<Self, Problem> {
+        if !app.config.has_rate_limits {
+            return Ok(Self(None));
+        }
+        let (ip, now) = (occasion.client.ip, occasion.at);
+        let begun = app.db.transaction(async |conn| throttle::begin_login(conn, ip, name, now).await).await?;
+        Ok(Self(Some(begun?)))
+    }
+
+    /// Hashes the password that is tried.
+    ///
+    /// # Errors
+    /// `overloaded`: then it was no try. If that cannot be written down, it counts: so it fails safe.
+    pub async fn hash(
+        &self,
+        app: &App,
+        password: &Password,
+        parameters: HashParameters,
+    ) -> Result<PasswordHash, Problem> {
+        match app.hashing.hash(password, parameters).await {
+            Ok(hash) => Ok(hash),
+            Err(full) => {
+                if let Self(Some(attempt)) = self {
+                    let _ = app.db.transaction(async |conn| throttle::forgive_login(conn, attempt).await).await;
+                }
+                Err(full.into())
+            }
+        }
+    }
+
+    /// Forgets the failures, as the password was right; part of the flow's transaction.
+    ///
+    /// An unconfirmed account ends no failures: else registering somebody's address with a guessed password, and signing
+    /// in, would lift the limit on guessing theirs.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn settle(&self, conn: &mut Connection, user: &User) -> QueryResult<()> {
+        match self {
+            Self(Some(attempt)) if user.is_confirmed() => throttle::settle_login_success(conn, attempt, user).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The current password of somebody who is signed in, proved again.
+pub struct Proved {
+    /// To be settled in the flow's transaction.
+    pub attempt: Attempt,
+    /// The parameters that a new password of the account is hashed under.
+    pub parameters: HashParameters,
+}
+
+/// Proves the current password of `user`.
+///
+/// # Errors
+/// `wrong_password`; `rate_limited` and `overloaded`, before it is looked at; `unauthenticated` if the account is gone.
+pub async fn current_password(
+    app: &App,
+    occasion: &Occasion,
+    user: &User,
+    typed: &Password,
+) -> Result<Proved, Problem> {
+    let attempt = Attempt::begin(app, occasion, &LoginName::of_user(user)).await?;
+    let id = user.id();
+    let found = app.db.run(async |conn| user::changes::find_password(conn, id).await).await?;
+    let (parameters, stored) = found.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+    let hash = attempt.hash(app, typed, parameters).await?;
+    if !stored.matches(&hash) {
+        let refused = async |conn: &mut Connection| event::record(conn, id, EventKind::PasswordRefused, occasion).await;
+        app.db.transaction(refused).await?;
+        return Err(Problem::new(Code::WrongPassword));
+    }
+    Ok(Proved { attempt, parameters })
+}
