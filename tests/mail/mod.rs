@@ -1,9 +1,11 @@
 //! Mail from outside: whoever got a 202 gets the letter, whatever the server, the network or a kill does meanwhile.
 
+mod durable;
 mod faults;
 mod faults_tls;
 mod limits;
 mod outage;
+mod shared_queue;
 
 use serde_json::json;
 use vestibule::config::Secret;
