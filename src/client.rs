@@ -57,6 +57,45 @@ impl Client {
     }
 }
 
+/// A program for a person, such as `Firefox on Linux`. A guess, for display alone: programs name themselves as they like.
+#[must_use]
+pub fn device_name(user_agent: Option<&str>) -> String {
+    // The first that fits: nearly every browser also calls itself by the names of older ones.
+    const PROGRAMS: [(&str, &str); 12] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+        ("okhttp/", "an Android app"),
+        ("CFNetwork/", "an Apple app"),
+        ("python-requests/", "a Python script"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let Some(agent) = user_agent else {
+        return "an unnamed program".to_owned();
+    };
+    let of =
+        |names: &[(&str, &'static str)]| names.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+    match (of(&PROGRAMS), of(&SYSTEMS)) {
+        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => agent.split(['/', ' ']).next().unwrap_or_default().chars().take(32).collect(),
+    }
+}
+
 fn readable(user_agent: &str) -> String {
     user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LIMIT).collect::<String>().trim().to_owned()
 }
@@ -87,6 +126,21 @@ mod tests {
     #[test]
     fn an_ipv4_address_in_ipv6_clothes_is_ipv4() {
         assert_eq!(ip_of("::ffff:192.0.2.1", &[], &[]), "192.0.2.1");
+    }
+
+    #[test]
+    fn a_device_has_a_name_for_people() {
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                      Version/18.5 Mobile/15E148 Safari/604.1";
+        let edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 \
+                    Safari/537.36 Edg/138.0.0.0";
+        assert_eq!(device_name(Some(firefox)), "Firefox on Linux");
+        assert_eq!(device_name(Some(safari)), "Safari on iPhone");
+        assert_eq!(device_name(Some(edge)), "Edge on Windows");
+        assert_eq!(device_name(Some("curl/8.5.0")), "curl");
+        assert_eq!(device_name(Some("my-sync/1.2 (x)")), "my-sync");
+        assert_eq!(device_name(None), "an unnamed program");
     }
 
     #[test]

@@ -63,8 +63,6 @@ kinds! {
     EmailChanged "email_changed"
     /// The earlier address took it back.
     EmailChangeUndone "email_change_undone"
-    /// Its owner took a copy of everything.
-    Exported "exported"
     /// An operator made it.
     CreatedByOperator "created_by_operator"
     /// An operator confirmed its address.

@@ -6,13 +6,12 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::client::Client;
-use crate::mail::Occasion;
-use crate::problem::{Code, Problem};
+use crate::client::{Client, Occasion};
+use crate::problem::{Code, Problem, RequestId};
 use crate::session::{self, Presented};
 use crate::user::User;
 
@@ -34,9 +33,9 @@ pub struct Confirmed {
     pub session_id: Uuid,
 }
 
-/// Whoever it is: the account, if there is a session.
+/// Whoever it is: the session that was presented, if there is one, and its account.
 #[derive(Debug)]
-pub struct Anyone(pub Option<User>);
+pub struct Anyone(pub Option<Presented>);
 
 impl FromRequest for SignedIn {
     type Error = Problem;
@@ -65,7 +64,7 @@ impl FromRequest for Anyone {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(session::presented(req).map(|presented| presented.user))))
+        ready(Ok(Self(session::presented(req))))
     }
 }
 
@@ -79,7 +78,8 @@ impl FromRequest for Occasion {
         let language = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         ready(client.and_then(|client| {
             let app = app?;
-            Ok(Self { at: app.clock.now(), client, language: app.mailer.templates().choose(language) })
+            let request_id = req.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+            Ok(Self { at: app.clock.now(), client, language: app.mailer.templates().choose(language), request_id })
         }))
     }
 }

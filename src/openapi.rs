@@ -26,6 +26,7 @@ pub fn document(cookie_name: &str) -> OpenApi {
     document.servers = Some(vec![ServerBuilder::new().url("/").description(Some("This service")).build()]);
     document.tags = Some(vec![
         tag("account", "Who somebody is: register, confirm, look"),
+        tag("password", "Forgotten, reset, changed"),
         tag("session", "Where somebody is signed in"),
         tag("operation", "Health, errors and the contract itself"),
         tag("development", "On one's own machine only"),

@@ -23,12 +23,16 @@ pub const STYLE: &str = include_str!("../templates/pages/style.css");
 pub enum LinkPage {
     /// It can be spent: a button.
     Ask {
-        /// The address that it proves.
+        /// Whether it takes a change back, instead of proving an address.
+        is_undo: bool,
+        /// The address that it proves, or that the account gets back.
         email: String,
     },
     /// It was spent.
     Done {
-        /// The address that it proved.
+        /// Whether it took a change back.
+        is_undo: bool,
+        /// The address that it proved, or that the account got back.
         email: String,
     },
     /// It opens nothing.
@@ -39,6 +43,31 @@ pub enum LinkPage {
 #[template(path = "pages/link.html")]
 struct LinkTemplate<'a> {
     page: &'a LinkPage,
+}
+
+/// What a browser sees of a link that sets a password.
+#[derive(Debug)]
+pub enum ResetPage {
+    /// A form.
+    Ask {
+        /// The address of the account.
+        email: String,
+        /// What is wrong with the password that was sent before.
+        complaint: Option<String>,
+    },
+    /// The password is set.
+    Done {
+        /// The address of the account.
+        email: String,
+    },
+    /// The link opens nothing.
+    Failed(Problem),
+}
+
+#[derive(Template)]
+#[template(path = "pages/reset.html")]
+struct ResetTemplate<'a> {
+    page: &'a ResetPage,
 }
 
 #[derive(Template)]
@@ -90,6 +119,17 @@ pub fn link(page: &LinkPage) -> HttpResponse {
         _ => StatusCode::OK,
     };
     html(HttpResponse::build(status), &LinkTemplate { page }, PAGE_POLICY)
+}
+
+/// The page of a link that sets a password.
+#[must_use]
+pub fn reset(page: &ResetPage) -> HttpResponse {
+    let status = match page {
+        ResetPage::Failed(problem) => problem.code.status(),
+        ResetPage::Ask { complaint: Some(_), .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::OK,
+    };
+    html(HttpResponse::build(status), &ResetTemplate { page }, PAGE_POLICY)
 }
 
 /// The page that explains a code.

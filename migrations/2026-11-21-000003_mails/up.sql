@@ -21,5 +21,6 @@ create table mails (
 );
 
 -- What is promised twice before it leaves is sent once.
-create unique index mails_queued_key on mails (user_id, letter) where state = 'queued';
+create unique index mails_queued_key on mails (user_id, letter, email_change_id) nulls not distinct
+    where state = 'queued' and user_id is not null;
 create index mails_due_idx on mails (due_at) where state = 'queued';

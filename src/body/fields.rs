@@ -38,9 +38,7 @@ impl Fields {
 
     /// Says what is wrong with a field.
     pub fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        // RFC 6901, section 3.
-        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        self.problems.push(FieldProblem { pointer, code, detail: detail.into() });
+        self.problems.push(FieldProblem::new(name, FieldIssue { code, detail: detail.into() }));
     }
 
     /// A text that must be there.
@@ -69,6 +67,22 @@ impl Fields {
     ) -> Option<Option<T>> {
         match self.take(name)? {
             None | Some(Value::Null) => Some(None),
+            Some(value) => self.parse_text(name, &value, parse).map(Some),
+        }
+    }
+
+    /// A text or `null`, which must be there, parsed. The outer `None` is a complaint.
+    pub fn parsed_or_null<T, E: Into<FieldIssue>>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        match self.take(name)? {
+            None => {
+                self.complain(name, "required", "is required");
+                None
+            }
+            Some(Value::Null) => Some(None),
             Some(value) => self.parse_text(name, &value, parse).map(Some),
         }
     }

@@ -34,21 +34,34 @@ impl<T: FromFields + 'static> FromRequest for Json<T> {
         let payload = payload.take();
         Box::pin(async move {
             let app = req.app_data::<web::Data<App>>().ok_or_else(|| Problem::internal("no app"))?;
-            check_content_type(&req)?;
-            let bytes = tokio::time::timeout(BODY_TIMEOUT, read(payload))
-                .await
-                .map_err(|_| Problem::with_detail(Code::InvalidJson, "The body did not arrive within 10 s."))??;
+            check_content_type(&req, "application/json")?;
+            let bytes = read_in_time(payload).await?;
             Fields::new(parse(&bytes)?).read(app).map(Self)
         })
     }
 }
 
-fn check_content_type(req: &HttpRequest) -> Result<(), Problem> {
+/// The bytes of a form that a browser sends (`application/x-www-form-urlencoded`), under the same limits.
+pub fn read_form(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Vec<u8>, Problem>> {
+    let checked = check_content_type(req, "application/x-www-form-urlencoded");
+    let payload = payload.take();
+    Box::pin(async move {
+        checked?;
+        read_in_time(payload).await
+    })
+}
+
+fn check_content_type(req: &HttpRequest, expected: &str) -> Result<(), Problem> {
     let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok());
     let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = header(CONTENT_TYPE).is_some_and(|value| essence(value) == "application/json");
+    let is_json = header(CONTENT_TYPE).is_some_and(|value| essence(value) == expected);
     let is_plain = header(CONTENT_ENCODING).is_none_or(|value| essence(value) == "identity");
     if is_json && is_plain { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType)) }
+}
+
+async fn read_in_time(payload: Payload) -> Result<Vec<u8>, Problem> {
+    let late = |_| Problem::with_detail(Code::InvalidJson, "The body did not arrive within 10 s.");
+    tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(late)?
 }
 
 async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {

@@ -7,4 +7,4 @@ mod fields;
 mod json;
 
 pub use fields::{Fields, FromFields};
-pub use json::Json;
+pub use json::{Json, read_form};

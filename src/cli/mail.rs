@@ -6,11 +6,11 @@ use anyhow::{anyhow, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
-use vestibule::client::Client;
+use vestibule::client::{Client, Occasion};
 use vestibule::config::{Config, MailTransport, Settings};
 use vestibule::db::{Connection, Db};
 use vestibule::mail::fate::{self, Fate};
-use vestibule::mail::{Delivery, DeliveryError, LetterKind, Occasion, Words, advice};
+use vestibule::mail::{Delivery, DeliveryError, LetterKind, Words, advice};
 use vestibule::server;
 use vestibule::user::Email;
 
@@ -131,7 +131,7 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
     let config = Config::new(settings, settings.listen)?;
     let delivery = Delivery::new(&config)?;
     let client = Client { ip: settings.listen.ip(), user_agent: Some("vestibule mail test".into()) };
-    let occasion = Occasion { at: Utc::now(), client, language: language.to_owned() };
+    let occasion = Occasion { at: Utc::now(), client, language: language.to_owned(), request_id: String::new() };
     let words = Words::new(&config.service_name, email.as_typed(), &occasion);
     let letter = server::templates(settings)?.write(LetterKind::Test, language, &words)?;
     match delivery.send(Uuid::now_v7(), email.as_typed(), &letter, Utc::now()).await {

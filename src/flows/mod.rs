@@ -1,8 +1,16 @@
 //! What people can do: the route table, one line per operation, and one file per flow.
 
+mod answers;
+mod change_email;
+mod change_password;
+mod change_username;
 mod confirm_email;
+mod delete_account;
 mod dev_mailbox;
 mod docs;
+mod end_sessions;
+mod export_account;
+mod forgot_password;
 mod health;
 mod list_sessions;
 mod login;
@@ -10,10 +18,13 @@ mod logout;
 mod problems;
 mod register;
 mod resend;
+mod reset_password;
 mod responses;
 mod route;
 mod show_account;
 
+use actix_web::Route;
+use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 
 /// Declares the operations: routes and OpenAPI document come from the same lines. `session` stands before those that
@@ -40,7 +51,16 @@ operations! {
     open    POST   "/confirm/{token}"      => confirm_email::confirm_email
     session POST   "/resend"               => resend::resend_confirmation
     session GET    "/me"                   => show_account::get_account
+    session PATCH  "/me"                   => change_username::update_account
+    session DELETE "/me"                   => delete_account::delete_account
+    session GET    "/me/export"            => export_account::export_account
+    open    POST   "/password/forgot"      => forgot_password::request_password_reset
+    open    POST   "/password/reset"       => reset_password::reset_password
+    session POST   "/password/change"      => change_password::change_password
+    session POST   "/email/change"         => change_email::request_email_change
     session GET    "/sessions"             => list_sessions::list_sessions
+    session DELETE "/sessions"             => end_sessions::end_other_sessions
+    session DELETE "/sessions/{id}"        => end_sessions::end_one_session
     open    GET    "/health/live"          => health::get_liveness
     open    GET    "/health/ready"         => health::get_readiness
     open    GET    "/problems/{code}"      => problems::explain_problem
@@ -54,4 +74,12 @@ operations! {
 pub fn routes(config: &mut ServiceConfig, app: &crate::app::App, manager: &crate::session::LoginManager) {
     route::register(config, operations(), app, manager);
     docs::pages(config);
+    // The form of a reset link: a page, and so no operation of the document.
+    let form = vec![
+        route::Operation::open(Method::GET, "/password/reset/{token}", || Route::new().to(reset_password::reset_form)),
+        route::Operation::open(Method::POST, "/password/reset/{token}", || {
+            Route::new().to(reset_password::submit_form)
+        }),
+    ];
+    route::register(config, form, app, manager);
 }

@@ -4,19 +4,22 @@
 //! leaves. If it did, everybody could find out who has an account.
 
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
+use crate::client::Occasion;
 use crate::db::Connection;
-use crate::mail::{LetterKind, Occasion, queue};
+use crate::event::{self, EventKind};
+use crate::mail::LetterKind;
+use crate::mail::queue::{self, Promise};
 use crate::password::{HashParameters, NewPassword, PasswordHash};
 use crate::problem::{Code, Problem};
 use crate::throttle;
 use crate::user::queries::{self, NewUser};
 use crate::user::{Email, UserId, Username};
 
+use super::answers::ConfirmationSent;
 use super::responses::{BodyProblems, HashingFaults, Taken, Throttled};
 
 /// Who wants an account.
@@ -33,18 +36,6 @@ pub struct Registration {
     #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
              pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", example = "ada")]
     username: Option<Username>,
-}
-
-/// A letter is on its way.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConfirmationSent {
-    /// Always the same.
-    #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
-    pub(super) status: &'static str,
-}
-
-impl ConfirmationSent {
-    pub(super) const BODY: Self = Self { status: "confirmation_sent" };
 }
 
 impl FromFields for Registration {
@@ -132,7 +123,8 @@ async fn insert(
             let user = NewUser { id, email, username: username.as_ref(), password_hash, created_at: now };
             queries::insert(conn, &user).await?;
             queries::delete_surplus(conn, email.canonical()).await?;
-            queue::insert(conn, id, LetterKind::ConfirmEmail, occasion).await?;
+            queue::insert(conn, Promise::to_account(LetterKind::ConfirmEmail, id), occasion).await?;
+            event::record(conn, id, EventKind::Registered, occasion).await?;
             Ok(Inserted::Done)
         })
         .await

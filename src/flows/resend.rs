@@ -10,12 +10,14 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
+use crate::client::Occasion;
 use crate::guard::Anyone;
-use crate::mail::{LetterKind, Occasion, queue};
+use crate::mail::LetterKind;
+use crate::mail::queue::{self, Promise};
 use crate::problem::Problem;
 use crate::user::{Email, User};
 
-use super::register::ConfirmationSent;
+use super::answers::ConfirmationSent;
 use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 
 /// Whose link is wanted.
@@ -51,7 +53,7 @@ impl FromRequest for Recipient {
         let body = Json::<Resend>::from_request(req, payload);
         Box::pin(async move {
             match anyone? {
-                Anyone(Some(user)) => Ok(Self::Account(Box::new(user))),
+                Anyone(Some(presented)) => Ok(Self::Account(Box::new(presented.user))),
                 Anyone(None) => body.await.map(|Json(resend)| Self::Address(resend.email)),
             }
         })
@@ -78,7 +80,9 @@ pub async fn resend_confirmation(
     app.db
         .transaction(async |conn| match &recipient {
             Recipient::Account(user) if user.is_confirmed() => Ok(0),
-            Recipient::Account(user) => queue::insert(conn, user.id(), LetterKind::ConfirmEmail, &occasion).await,
+            Recipient::Account(user) => {
+                queue::insert(conn, Promise::to_account(LetterKind::ConfirmEmail, user.id()), &occasion).await
+            }
             Recipient::Address(email) => queue::insert_for_unconfirmed(conn, email.canonical(), &occasion).await,
         })
         .await?;

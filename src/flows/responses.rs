@@ -42,6 +42,12 @@ problem_responses! {
     LinkProblems: LinkExpired, LinkUsed, LinkInvalid;
     /// For a login.
     WrongCredentials: InvalidCredentials;
+    /// For changes by somebody who is signed in and confirmed.
+    ConfirmedChange: Unauthenticated, Unconfirmed, CrossOrigin;
+    /// For changes that ask for the current password, by somebody confirmed.
+    AsksPassword: Unauthenticated, Unconfirmed, WrongPassword, CrossOrigin;
+    /// For changes that ask for the current password, by somebody who is signed in.
+    SignedInAsksPassword: Unauthenticated, WrongPassword, CrossOrigin;
     /// For what is counted.
     Throttled: RateLimited;
     /// For changes by a cookie.

@@ -2,13 +2,16 @@
 //! has one.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::db::Connection;
 use crate::db::schema::{mails, users};
+use crate::user::UserId;
 
 use super::queue;
 
@@ -37,42 +40,47 @@ pub struct Fate {
     pub last_reply: Option<String>,
 }
 
-type Columns = (
-    mails::id,
-    users::email,
-    mails::letter,
-    mails::state,
-    mails::attempts,
-    mails::queued_at,
-    mails::due_at,
-    mails::sent_at,
-    mails::waits_for_server,
-    mails::last_reply,
-);
+/// Where a letter goes: a certain address, that of its change, or that of its account.
+const TO: &str = "coalesce(mails.address, \
+                  (select case mails.letter when 'change_email' then new_email else old_email end \
+                   from email_changes where id = mails.email_change_id), users.email, '-')";
 
-const COLUMNS: Columns = (
-    mails::id,
-    users::email,
-    mails::letter,
-    mails::state,
-    mails::attempts,
-    mails::queued_at,
-    mails::due_at,
-    mails::sent_at,
-    mails::waits_for_server,
-    mails::last_reply,
-);
+macro_rules! columns {
+    () => {
+        (
+            mails::id,
+            sql::<Text>(TO),
+            mails::letter,
+            mails::state,
+            mails::attempts,
+            mails::queued_at,
+            mails::due_at,
+            mails::sent_at,
+            mails::waits_for_server,
+            mails::last_reply,
+        )
+    };
+}
 
 /// The newest letters, of one state or of all.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn list(conn: &mut Connection, state: Option<&str>, limit: i64) -> QueryResult<Vec<Fate>> {
-    let mut query = mails::table.inner_join(users::table).select(COLUMNS).order(mails::id.desc()).into_boxed();
+    let mut query = mails::table.left_join(users::table).select(columns!()).order(mails::id.desc()).into_boxed();
     if let Some(state) = state {
         query = query.filter(mails::state.eq(state));
     }
     query.limit(limit).load(conn).await
+}
+
+/// All letters of an account, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list_of(conn: &mut Connection, user_id: UserId) -> QueryResult<Vec<Fate>> {
+    let mails = mails::table.left_join(users::table).filter(mails::user_id.eq(user_id.0));
+    mails.select(columns!()).order(mails::id.desc()).load(conn).await
 }
 
 /// One letter.
@@ -80,7 +88,7 @@ pub async fn list(conn: &mut Connection, state: Option<&str>, limit: i64) -> Que
 /// # Errors
 /// Those of the database.
 pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<Fate>> {
-    mails::table.inner_join(users::table).filter(mails::id.eq(id)).select(COLUMNS).first(conn).await.optional()
+    mails::table.left_join(users::table).filter(mails::id.eq(id)).select(columns!()).first(conn).await.optional()
 }
 
 /// Makes a letter that was not sent due `now`, with all its tries before it; or all that were given up. Gives how many.

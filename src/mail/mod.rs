@@ -4,6 +4,7 @@
 //! link at that moment. If a letter were sent inside a request, a slow mail server would be a slow sign-up; if it were
 //! not in the transaction, a crash would lose it.
 
+mod addressee;
 mod advice;
 mod delivery;
 pub mod fate;
@@ -19,7 +20,7 @@ mod worker;
 
 pub use advice::advice;
 pub use delivery::{Delivery, DeliveryError};
-pub use letter::{Letter, LetterKind, Occasion, TemplateError, Templates, Words};
+pub use letter::{Letter, LetterKind, TemplateError, Templates, Words};
 pub use mailbox::Mailbox;
 pub use plan::MailerParts;
 pub use worker::{MailHealth, Mailer};

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
 
+use crate::client::Occasion;
 use crate::clock::Clock;
-use crate::config::LinkTemplate;
+use crate::config::LinkConfig;
 use crate::db::{Connection, Db, DbError};
-use crate::link::{Links, Purpose};
-use crate::user::{self, User, UserId};
+use crate::link::{Links, NewLink, Purpose};
 
+use super::addressee::{self, Addressed, Decision, LinkOf};
 use super::queue::Claimed;
-use super::{Delivery, DeliveryError, Letter, LetterKind, Occasion, Templates, Words, limits};
+use super::{Delivery, DeliveryError, Letter, Templates, Words, limits};
+
+/// How long an address that was left can take the change back: long enough for a holiday.
+const UNDO_TTL: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a [`Mailer`] is made of.
 pub struct MailerParts {
@@ -26,10 +29,8 @@ pub struct MailerParts {
     pub templates: Templates,
     /// Mints the links.
     pub links: Links,
-    /// Where a confirmation link leads.
-    pub confirm_url: LinkTemplate,
-    /// How long it lives.
-    pub confirm_ttl: Duration,
+    /// Where they lead, and how long they live.
+    pub link_config: LinkConfig,
     /// The name that letters call the service by.
     pub service: String,
     /// Whether an address gets only so many letters.
@@ -44,50 +45,52 @@ pub(super) enum Plan {
 }
 
 impl MailerParts {
-    /// Writes the letter: only now is its link minted, and only now is it known whether the address has an owner.
+    /// Writes the letter: only now is its link minted.
     pub(super) async fn plan(&self, mail: &Claimed) -> Result<Plan, DeliveryError> {
         let occasion: Occasion = serde_json::from_value(mail.context.clone())
             .map_err(|error| DeliveryError::Permanent(format!("its occasion cannot be read: {error}")))?;
         let database_away = |error: DbError| DeliveryError::Temporary(error.to_string());
-        let user_id = UserId(mail.user_id);
-        let found = self.db.run(async |conn| recipient(conn, user_id).await).await.map_err(database_away)?;
-        let Some((user, is_taken)) = found else {
-            return Ok(Plan::Drop("not sent: the account is gone"));
+        let decided = self.db.run(async |conn| addressee::decide(conn, mail).await).await.map_err(database_away)?;
+        let addressed = match decided {
+            Decision::Write(addressed) => addressed,
+            Decision::Drop(why) => return Ok(Plan::Drop(why)),
+            Decision::Fail(why) => return Err(DeliveryError::Permanent(why.to_owned())),
         };
-        if user.is_confirmed() {
-            return Ok(Plan::Drop("not sent: the account is confirmed already"));
-        }
-        let kind = if is_taken { LetterKind::AlreadyRegistered } else { LetterKind::ConfirmEmail };
-        let letter = self.write(kind, &user, &occasion)?;
+        let letter = self.write(&addressed, &occasion)?;
         if self.has_limits {
-            let (now, canonical) = (self.clock.now(), user.email_canonical.as_str());
-            let depart = async |conn: &mut Connection| limits::depart(conn, mail.id, canonical, kind, now).await;
+            let (now, Addressed { canonical, kind, .. }) = (self.clock.now(), &addressed);
+            let depart = async |conn: &mut Connection| limits::depart(conn, mail.id, canonical, *kind, now).await;
             if let Some(at) = self.db.transaction(depart).await.map_err(database_away)? {
                 return Ok(Plan::Postpone(at));
             }
         }
-        Ok(Plan::Send { to: user.email, letter })
+        Ok(Plan::Send { to: addressed.to, letter })
     }
 
-    fn write(&self, kind: LetterKind, user: &User, occasion: &Occasion) -> Result<Letter, DeliveryError> {
-        let MailerParts { templates, links, confirm_url, confirm_ttl, clock, service, .. } = self;
-        let mut words = Words::new(service, &user.email, occasion);
-        if kind == LetterKind::ConfirmEmail {
-            let token = links
-                .mint(Purpose::ConfirmEmail, user.id(), &user.email_canonical, clock.now(), *confirm_ttl)
-                .map_err(|error| DeliveryError::Permanent(format!("its link cannot be minted: {error}")))?;
-            words = words.with_link(confirm_url.link(&token), *confirm_ttl, &occasion.language);
+    fn write(&self, addressed: &Addressed, occasion: &Occasion) -> Result<Letter, DeliveryError> {
+        let mut words = Words::new(&self.service, &addressed.to, occasion);
+        words.other_email.clone_from(&addressed.other_email);
+        if let Some(link) = &addressed.link {
+            let (url, ttl) = self.mint(link, &addressed.canonical)?;
+            words = words.with_link(url, ttl, &occasion.language);
         }
-        let written = templates.write(kind, &occasion.language, &words);
+        let written = self.templates.write(addressed.kind, &occasion.language, &words);
         written.map_err(|error| DeliveryError::Permanent(format!("it cannot be written: {error}")))
     }
-}
 
-/// The account, and whether its address belongs to somebody.
-async fn recipient(conn: &mut Connection, id: UserId) -> QueryResult<Option<(User, bool)>> {
-    let Some(user) = user::queries::find(conn, id).await? else {
-        return Ok(None);
-    };
-    let is_taken = user::queries::is_address_taken(conn, &user.email_canonical).await?;
-    Ok(Some((user, is_taken)))
+    /// The link, and how long it lives.
+    fn mint(&self, link: &LinkOf, email_canonical: &str) -> Result<(String, Duration), DeliveryError> {
+        let config = &self.link_config;
+        let (template, ttl) = match link.purpose {
+            Purpose::ConfirmEmail => (&config.confirm_url, config.confirm_ttl),
+            Purpose::ChangeEmail => (&config.confirm_url, config.email_change_ttl),
+            Purpose::UndoEmailChange => (&config.own_confirm_url, UNDO_TTL),
+            Purpose::ResetPassword => (&config.reset_url, config.reset_ttl),
+        };
+        let LinkOf { purpose, user_id, reference } = link;
+        let new = NewLink { purpose: *purpose, user_id: *user_id, email_canonical, reference: reference.clone(), ttl };
+        let token = self.links.mint(new, self.clock.now());
+        let token = token.map_err(|error| DeliveryError::Permanent(format!("its link cannot be minted: {error}")))?;
+        Ok((template.link(&token), ttl))
+    }
 }

@@ -3,16 +3,17 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Jsonb, Text, Timestamptz};
+use diesel::sql_types::{Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::client::Occasion;
 use crate::db::Connection;
 use crate::db::schema::{mails, users};
 use crate::user::UserId;
 
-use super::{LetterKind, Occasion};
+use super::LetterKind;
 
 /// Where instances tell each other that a letter was promised.
 pub const CHANNEL: &str = "vestibule_mails";
@@ -23,9 +24,15 @@ pub struct Claimed {
     /// Its identity, from which its `Message-ID` is made.
     #[diesel(sql_type = diesel::sql_types::Uuid)]
     pub id: Uuid,
-    /// The account that it is for.
-    #[diesel(sql_type = diesel::sql_types::Uuid)]
-    pub user_id: Uuid,
+    /// The account that it is for; none after its deletion.
+    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+    pub user_id: Option<Uuid>,
+    /// Where it goes, if not to the address of the account.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub address: Option<String>,
+    /// The change of address that it is about.
+    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+    pub email_change_id: Option<Uuid>,
     /// Which letter, see [`LetterKind`].
     #[diesel(sql_type = Text)]
     pub letter: String,
@@ -43,17 +50,51 @@ pub struct Claimed {
     pub claimed_until: DateTime<Utc>,
 }
 
-/// Promises a letter to an account. One that is promised already, and has not left, is not promised twice.
+/// A letter to promise.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// Which.
+    pub letter: LetterKind,
+    /// The account that it is for. Its deletion takes the promise back.
+    pub user_id: Option<UserId>,
+    /// Where it goes, if not to the address that the account has when it leaves.
+    pub address: Option<String>,
+    /// The change of address that it is about.
+    pub email_change_id: Option<Uuid>,
+}
+
+impl Promise {
+    /// A letter to the address of an account.
+    #[must_use]
+    pub fn to_account(letter: LetterKind, user_id: UserId) -> Self {
+        Self { letter, user_id: Some(user_id), address: None, email_change_id: None }
+    }
+
+    /// A letter to a certain address of an account.
+    #[must_use]
+    pub fn to_address(letter: LetterKind, user_id: UserId, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..Self::to_account(letter, user_id) }
+    }
+
+    /// A letter that outlives the account.
+    #[must_use]
+    pub fn farewell(address: &str) -> Self {
+        Self { letter: LetterKind::Farewell, user_id: None, address: Some(address.to_owned()), email_change_id: None }
+    }
+
+    /// A letter about a change of address.
+    #[must_use]
+    pub fn about_change(letter: LetterKind, user_id: UserId, email_change_id: Uuid) -> Self {
+        Self { email_change_id: Some(email_change_id), ..Self::to_account(letter, user_id) }
+    }
+}
+
+/// Promises a letter. One that is promised already, and has not left, is not promised twice.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn insert(
-    conn: &mut Connection,
-    user_id: UserId,
-    letter: LetterKind,
-    occasion: &Occasion,
-) -> QueryResult<usize> {
-    insert_for(conn, &[user_id.0], letter, occasion).await
+pub async fn insert(conn: &mut Connection, promise: Promise, occasion: &Occasion) -> QueryResult<usize> {
+    insert_all(conn, vec![promise], occasion).await
 }
 
 /// Promises the confirmation letter to each unconfirmed account of an address.
@@ -73,23 +114,21 @@ pub async fn insert_for_unconfirmed(
         .for_key_share()
         .load(conn)
         .await?;
-    insert_for(conn, &unconfirmed, LetterKind::ConfirmEmail, occasion).await
+    let promise = |id| Promise::to_account(LetterKind::ConfirmEmail, UserId(id));
+    insert_all(conn, unconfirmed.into_iter().map(promise).collect(), occasion).await
 }
 
-async fn insert_for(
-    conn: &mut Connection,
-    user_ids: &[Uuid],
-    letter: LetterKind,
-    occasion: &Occasion,
-) -> QueryResult<usize> {
+async fn insert_all(conn: &mut Connection, promises: Vec<Promise>, occasion: &Occasion) -> QueryResult<usize> {
     let context = serde_json::to_value(occasion).map_err(|e| diesel::result::Error::SerializationError(e.into()))?;
-    let rows: Vec<_> = user_ids
-        .iter()
-        .map(|user_id| {
+    let rows: Vec<_> = promises
+        .into_iter()
+        .map(|promise| {
             (
                 mails::id.eq(Uuid::now_v7()),
-                mails::user_id.eq(*user_id),
-                mails::letter.eq(letter.name()),
+                mails::user_id.eq(promise.user_id.map(|id| id.0)),
+                mails::address.eq(promise.address),
+                mails::email_change_id.eq(promise.email_change_id),
+                mails::letter.eq(promise.letter.name()),
                 mails::context.eq(&context),
                 mails::state.eq("queued"),
                 mails::queued_at.eq(occasion.at),
@@ -130,7 +169,7 @@ pub async fn claim(
          where id in (select id from mails where state = 'queued' and due_at <= $1 \
                       and (claimed_until is null or claimed_until <= $1) \
                       order by due_at, id limit $3 for update skip locked) \
-         returning id, user_id, letter, context, attempts, queued_at, claimed_until",
+         returning id, user_id, address, email_change_id, letter, context, attempts, queued_at, claimed_until",
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)

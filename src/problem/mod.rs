@@ -45,6 +45,20 @@ pub struct FieldProblem {
     pub detail: String,
 }
 
+impl FieldProblem {
+    /// What is wrong with the field of this name.
+    #[must_use]
+    pub fn new(name: &str, issue: FieldIssue) -> Self {
+        // RFC 6901, section 3.
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        Self { pointer, code: issue.code, detail: issue.detail }
+    }
+}
+
+/// The identity of a request, as in `X-Request-Id`: kept with the request from its beginning.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
 /// The body of an error answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]

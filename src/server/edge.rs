@@ -14,12 +14,12 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, RequestId};
 
 /// How long a request may take as a whole.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -48,6 +48,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let exchange =
         Exchange { app, request_id: request_id(req.headers()), method: req.method().clone(), began_at: Instant::now() };
+    req.extensions_mut().insert(RequestId(exchange.request_id.clone()));
     let answering = AssertUnwindSafe(next.call(req)).catch_unwind();
     let problem = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
         Ok(Ok(Ok(answer))) => return Ok(exchange.finish(answer.map_into_boxed_body())),

@@ -6,12 +6,16 @@ use chrono::Duration as Span;
 use diesel::QueryResult;
 
 use crate::app::App;
-use crate::{mail, session, throttle, user};
+use crate::{event, mail, session, throttle, user};
 
 /// How often: what the contract removes "within the hour" goes well within it.
 const INTERVAL: Duration = Duration::from_secs(600);
 /// How long an account may stay unconfirmed.
 const UNCONFIRMED_TTL: Span = Span::days(7);
+/// How long what happened to an account is kept.
+const EVENT_TTL: Span = Span::days(365);
+/// How long a change of address is kept; it can be undone for seven days.
+const EMAIL_CHANGE_TTL: Span = Span::days(30);
 /// How long the fate of a letter can be looked up.
 const MAIL_TTL: Span = Span::days(30);
 /// How long a registration may need between its two looks at its address, generously.
@@ -36,6 +40,8 @@ async fn clean(app: &App, conn: &mut crate::db::Connection) -> QueryResult<()> {
     let mails = mail::queue::delete_done_before(conn, now - MAIL_TTL).await?;
     mail::delete_old_departures(conn, now).await?;
     throttle::delete_old(conn, now).await?;
+    event::delete_before(conn, now - EVENT_TTL).await?;
+    user::email_change::delete_before(conn, now - EMAIL_CHANGE_TTL).await?;
     if unconfirmed + addresses + sessions + mails > 0 {
         log::info!(
             "cleaned up: {unconfirmed} unconfirmed accounts, {addresses} unused addresses, {sessions} ended sessions, \

@@ -130,8 +130,7 @@ impl Service {
             delivery: Delivery::new(&config)?,
             templates: templates(settings)?,
             links: links.clone(),
-            confirm_url: config.confirm_url.clone(),
-            confirm_ttl: config.confirm_ttl,
+            link_config: config.links.clone(),
             service: config.service_name.clone(),
             has_limits: config.has_rate_limits,
         });

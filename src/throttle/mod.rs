@@ -8,7 +8,9 @@ mod policy;
 mod queries;
 
 pub use policy::Wait;
-pub use queries::{LoginAttempt, begin_login, count_registration, delete_old, forgive_login, settle_login_success};
+pub use queries::{
+    LoginAttempt, begin_login, count_registration, delete_old, forgive_login, lift, settle_login_success,
+};
 
 use std::net::IpAddr;
 

@@ -72,6 +72,14 @@ pub async fn forgive_login(conn: &mut Connection, attempt: &LoginAttempt) -> Que
 /// Those of the database.
 pub async fn settle_login_success(conn: &mut Connection, attempt: &LoginAttempt, user: &User) -> QueryResult<()> {
     take_back_client(conn, attempt.client).await?;
+    lift(conn, user).await
+}
+
+/// Forgets the failures of an account under all its names, also those that locked it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lift(conn: &mut Connection, user: &User) -> QueryResult<()> {
     let names = LoginName::all_of(user);
     let names: Vec<&[u8]> = names.iter().map(|name| name.0.as_slice()).collect();
     diesel::delete(account_throttles::table.filter(account_throttles::name_sha256.eq_any(names))).execute(conn).await?;

@@ -19,12 +19,8 @@ use super::{Email, User, UserId, Username};
 /// # Errors
 /// Those of the database.
 pub async fn find_password(conn: &mut Connection, id: UserId) -> QueryResult<Option<(HashParameters, PasswordHash)>> {
-    let found: Option<(String, String)> = users::table
-        .find(id.0)
-        .select((users::email_canonical, users::password_hash))
-        .first(conn)
-        .await
-        .optional()?;
+    let found: Option<(String, String)> =
+        users::table.find(id.0).select((users::email_canonical, users::password_hash)).first(conn).await.optional()?;
     let Some((canonical, hash)) = found else {
         return Ok(None);
     };

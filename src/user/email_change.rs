@@ -97,6 +97,15 @@ pub async fn set_undone(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
         .optional()
 }
 
+/// Marks a change as not taken back after all, as the address belongs to somebody else by now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_not_undone(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+    let change = email_changes::table.find(id);
+    diesel::update(change).set(email_changes::undone_at.eq(None::<DateTime<Utc>>)).execute(conn).await
+}
+
 /// Deletes the change of an account that waits, if there is one: its link is then spent.
 ///
 /// # Errors

@@ -72,6 +72,12 @@ impl User {
         UserId(self.id)
     }
 
+    /// What a reset link refers to: the password that it replaces, by the moment in which that was set.
+    #[must_use]
+    pub fn password_reference(&self) -> String {
+        self.password_set_at.timestamp_micros().to_string()
+    }
+
     /// Whether an operator shut the account.
     #[must_use]
     pub fn is_disabled(&self) -> bool {

@@ -111,12 +111,8 @@ pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> Query
 /// # Errors
 /// Those of the database.
 pub async fn find_parameters(conn: &mut Connection, canonical: &str) -> QueryResult<Option<HashParameters>> {
-    let found: Option<(Vec<u8>, i32)> = addresses::table
-        .find(canonical)
-        .select((addresses::salt, addresses::cost))
-        .first(conn)
-        .await
-        .optional()?;
+    let found: Option<(Vec<u8>, i32)> =
+        addresses::table.find(canonical).select((addresses::salt, addresses::cost)).first(conn).await.optional()?;
     found.map(|(salt, cost)| parameters(&salt, cost)).transpose()
 }
 

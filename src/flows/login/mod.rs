@@ -24,8 +24,8 @@ use crate::session::{self, NewSession, Transport};
 use crate::user::User;
 use crate::user::queries::{self, Candidates};
 
+use super::answers::AccountView;
 use super::responses::{BodyProblems, ForeignOrigin, HashingFaults, Throttled, WrongCredentials};
-use super::show_account::AccountView;
 use credentials::{Credentials, CredentialsBody, Name};
 
 /// Somebody is signed in.

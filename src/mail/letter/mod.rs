@@ -6,46 +6,57 @@ mod templates;
 
 pub use templates::{TemplateError, Templates};
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::client::Client;
+use crate::client::Occasion;
 
-/// A letter that can be written. To add one: a line here and in `shipped.rs`, and three templates per language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LetterKind {
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident $name:literal)+) => {
+        /// A letter that can be written. To add one: a line here and in `shipped.rs`, three templates per language, and
+        /// what it needs in `addressee.rs`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum LetterKind {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl LetterKind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its name in the queue and in file names.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
     /// The link that proves an address.
-    ConfirmEmail,
-    /// To the owner of an address that somebody registered again.
-    AlreadyRegistered,
+    ConfirmEmail "confirm_email"
+    /// To the owner of an address that somebody registered again, or wanted for their account.
+    AlreadyRegistered "already_registered"
+    /// The link that sets a new password.
+    ResetPassword "reset_password"
+    /// That the password is another one now.
+    PasswordChanged "password_changed"
+    /// The link that proves another address of an account.
+    ChangeEmail "change_email"
+    /// To the address before, with the link that takes the change back.
+    EmailChangeNotice "email_change_notice"
+    /// That the account is gone.
+    Farewell "farewell"
     /// To an operator who wants to know whether letters leave.
-    Test,
+    Test "test"
 }
 
 impl LetterKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::AlreadyRegistered, Self::Test];
-
-    /// Its name in the queue and in file names.
+    /// The letter of this name.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ConfirmEmail => "confirm_email",
-            Self::AlreadyRegistered => "already_registered",
-            Self::Test => "test",
-        }
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
-}
-
-/// Who caused a letter, when and from where: so that somebody who did not can tell.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Occasion {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// From where.
-    pub client: Client,
-    /// The language to write in, one that [`Templates::choose`] gave.
-    pub language: String,
 }
 
 /// A letter as it is sent.
@@ -66,6 +77,8 @@ pub struct Words {
     pub service: String,
     /// The address that the letter goes to.
     pub email: String,
+    /// The other address, in letters about a change of it.
+    pub other_email: String,
     /// The link, or empty in a letter without one.
     pub link: String,
     /// How long the link lives, such as `24 hours`.
@@ -86,6 +99,7 @@ impl Words {
         Self {
             service: service.to_owned(),
             email: email.to_owned(),
+            other_email: String::new(),
             link: String::new(),
             lifetime: String::new(),
             when: language::when(language, occasion.at),
@@ -106,6 +120,7 @@ impl Words {
         Self {
             service: "auth.example.com".into(),
             email: "ada@example.com".into(),
+            other_email: "ada@example.org".into(),
             link: "https://auth.example.com/confirm/token".into(),
             lifetime: "24 h".into(),
             when: "2026-11-21 19:40 UTC".into(),

@@ -65,6 +65,26 @@ letters! {
         "mail/en/already_registered.subject.txt" "mail/en/already_registered.txt" "mail/en/already_registered.html"
     "de" AlreadyRegistered already_registered_de
         "mail/de/already_registered.subject.txt" "mail/de/already_registered.txt" "mail/de/already_registered.html"
+    "en" ResetPassword reset_password_en
+        "mail/en/reset_password.subject.txt" "mail/en/reset_password.txt" "mail/en/reset_password.html"
+    "de" ResetPassword reset_password_de
+        "mail/de/reset_password.subject.txt" "mail/de/reset_password.txt" "mail/de/reset_password.html"
+    "en" PasswordChanged password_changed_en
+        "mail/en/password_changed.subject.txt" "mail/en/password_changed.txt" "mail/en/password_changed.html"
+    "de" PasswordChanged password_changed_de
+        "mail/de/password_changed.subject.txt" "mail/de/password_changed.txt" "mail/de/password_changed.html"
+    "en" ChangeEmail change_email_en
+        "mail/en/change_email.subject.txt" "mail/en/change_email.txt" "mail/en/change_email.html"
+    "de" ChangeEmail change_email_de
+        "mail/de/change_email.subject.txt" "mail/de/change_email.txt" "mail/de/change_email.html"
+    "en" EmailChangeNotice email_change_notice_en
+        "mail/en/email_change_notice.subject.txt" "mail/en/email_change_notice.txt" "mail/en/email_change_notice.html"
+    "de" EmailChangeNotice email_change_notice_de
+        "mail/de/email_change_notice.subject.txt" "mail/de/email_change_notice.txt" "mail/de/email_change_notice.html"
+    "en" Farewell farewell_en
+        "mail/en/farewell.subject.txt" "mail/en/farewell.txt" "mail/en/farewell.html"
+    "de" Farewell farewell_de
+        "mail/de/farewell.subject.txt" "mail/de/farewell.txt" "mail/de/farewell.html"
     "en" Test test_en
         "mail/en/test.subject.txt" "mail/en/test.txt" "mail/en/test.html"
     "de" Test test_de

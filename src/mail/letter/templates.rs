@@ -130,7 +130,7 @@ impl Templates {
 
     fn check(&self, folder: &Path) -> Result<(), TemplateError> {
         for language in self.languages.iter() {
-            for kind in LetterKind::ALL {
+            for kind in LetterKind::ALL.iter().copied() {
                 for ending in PARTS {
                     match self.own_part(kind, language, ending, &Words::sample()) {
                         Some(Err(error)) => return Err(wrong(folder, &error)),
@@ -174,7 +174,7 @@ fn add_language(own: &mut Environment<'static>, language: &str, folder: &Path) -
     for path in entries(folder)? {
         let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let is_letter = |kind: LetterKind| PARTS.iter().any(|ending| file == format!("{}.{ending}", kind.name()));
-        if file != LAYOUT && !LetterKind::ALL.into_iter().any(is_letter) {
+        if file != LAYOUT && !LetterKind::ALL.iter().copied().any(is_letter) {
             return Err(TemplateError::Unknown(path));
         }
         let source =
@@ -230,7 +230,7 @@ mod tests {
         // The sources that ship, as if an operator had copied them all.
         let mut files = Vec::new();
         for language in shipped::LANGUAGES {
-            for kind in LetterKind::ALL {
+            for kind in LetterKind::ALL.iter().copied() {
                 for ending in PARTS {
                     let file = format!("{}.{ending}", kind.name());
                     let source = shipped::source(&template_name(language, &file)).unwrap();
@@ -244,7 +244,7 @@ mod tests {
         // The engines escape a slash differently; both are right.
         let unescaped = |letter: Letter| Letter { html: letter.html.replace("&#x2f;", "/"), ..letter };
         for language in shipped::LANGUAGES {
-            for kind in LetterKind::ALL {
+            for kind in LetterKind::ALL.iter().copied() {
                 let write = |templates: &Templates| templates.write(kind, language, &Words::sample()).unwrap();
                 assert_eq!(unescaped(write(&own)), write(&Templates::shipped()), "{language} {}", kind.name());
             }

@@ -4,20 +4,41 @@
 //! Neither asks for a session nor gives one: the link works on another device, and whoever reads the mail does not get
 //! into the account.
 
+mod change;
+mod registration;
+mod undo;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::db::Connection;
-use crate::link::{Link, Purpose};
+use crate::client::Occasion;
+use crate::link::Purpose;
 use crate::page::{self, LinkPage};
 use crate::problem::{Code, Problem};
-use crate::user::queries;
 
 use super::responses::{DatabaseFaults, LinkProblems, OrPage};
+
+/// What these doors open for.
+const PURPOSES: &[Purpose] = &[Purpose::ConfirmEmail, Purpose::ChangeEmail, Purpose::UndoEmailChange];
+
+/// What is known of a genuine link.
+struct Described {
+    email: String,
+    is_done: bool,
+}
+
+/// What spending a link did.
+enum Spent {
+    /// What it is for, for this address.
+    Now(String),
+    /// Nothing, as it had been done by the same link.
+    Before(String),
+    /// Nothing, as there is nothing left to do.
+    Void,
+}
 
 /// What a link is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,15 +92,15 @@ pub async fn show_link(
         return described.map(|description| HttpResponse::Ok().json(description));
     }
     Ok(page::link(&match described {
-        Ok(link) if link.confirmed => LinkPage::Done { email: link.email },
-        Ok(link) => LinkPage::Ask { email: link.email },
+        Ok(link) if link.confirmed => LinkPage::Done { is_undo: is_undo(link.purpose), email: link.email },
+        Ok(link) => LinkPage::Ask { is_undo: is_undo(link.purpose), email: link.email },
         Err(problem) => LinkPage::Failed(problem),
     }))
 }
 
 /// Confirm an address
 ///
-/// Spends the link. The other unconfirmed accounts of the address disappear. Needs no session and gives none. A browser's
+/// Spends the link: of a registration, of a change of address, or of taking one back. The other unconfirmed accounts of the address disappear. Needs no session and gives none. A browser's
 /// form gets a page.
 #[utoipa::path(
     post, path = "/confirm/{token}", tag = "account",
@@ -91,62 +112,49 @@ pub async fn show_link(
 pub async fn confirm_email(
     req: HttpRequest,
     app: web::Data<App>,
+    occasion: Occasion,
     token: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let confirmed = spend(&app, &token).await;
+    let confirmed = spend(&app, &token, &occasion).await;
     if !page::wants_html(&req) {
-        return confirmed.map(|(status, _)| HttpResponse::Ok().json(Confirmation { status }));
+        return confirmed.map(|(status, ..)| HttpResponse::Ok().json(Confirmation { status }));
     }
     Ok(page::link(&match confirmed {
-        Ok((_, email)) => LinkPage::Done { email },
+        Ok((_, purpose, email)) => LinkPage::Done { is_undo: is_undo(purpose.name()), email },
         Err(problem) => LinkPage::Failed(problem),
     }))
 }
 
+fn is_undo(purpose: &str) -> bool {
+    purpose == Purpose::UndoEmailChange.name()
+}
+
 async fn describe(app: &App, token: &str) -> Result<LinkDescription, Problem> {
-    let link = app.links.read(token, Purpose::ConfirmEmail, app.clock.now())?;
-    let (user, is_taken) = app
-        .db
-        .run(async |conn| {
-            let user = queries::find(conn, link.user_id).await?;
-            let is_taken = queries::is_address_taken(conn, &link.email_canonical).await?;
-            QueryResult::Ok((user, is_taken))
-        })
-        .await?;
-    let user = user.filter(|user| user.email_canonical == link.email_canonical);
-    let user = user.filter(|user| user.is_confirmed() || !is_taken).ok_or_else(|| Problem::new(Code::LinkUsed))?;
+    let link = app.links.read(token, PURPOSES, app.clock.now())?;
+    let described = app.db.run(async |conn| match link.purpose {
+        Purpose::ChangeEmail => change::describe(conn, &link).await,
+        Purpose::UndoEmailChange => undo::describe(conn, &link).await,
+        _ => registration::describe(conn, &link).await,
+    });
+    let described = described.await?.ok_or_else(|| Problem::new(Code::LinkUsed))?;
     Ok(LinkDescription {
         purpose: link.purpose.name(),
-        confirmed: user.is_confirmed(),
-        email: user.email,
+        email: described.email,
         expires_at: link.expires_at,
+        confirmed: described.is_done,
     })
 }
 
-async fn spend(app: &App, token: &str) -> Result<(ConfirmationStatus, String), Problem> {
-    let now = app.clock.now();
-    let link = app.links.read(token, Purpose::ConfirmEmail, now)?;
-    let outcome = app.db.transaction(async |conn| confirm(conn, &link, now).await).await?;
-    outcome.ok_or_else(|| Problem::new(Code::LinkUsed))
-}
-
-/// The lock comes first: a registration of the same address waits, and then finds it taken.
-async fn confirm(
-    conn: &mut Connection,
-    link: &Link,
-    now: DateTime<Utc>,
-) -> QueryResult<Option<(ConfirmationStatus, String)>> {
-    let canonical = link.email_canonical.as_str();
-    let Some(user) = queries::find(conn, link.user_id).await?.filter(|user| user.email_canonical == canonical) else {
-        return Ok(None);
-    };
-    queries::lock_known_address(conn, canonical).await?;
-    if queries::set_confirmed(conn, link.user_id, canonical, now).await? {
-        queries::delete_unconfirmed_of(conn, canonical).await?;
-        return Ok(Some((ConfirmationStatus::Confirmed, user.email)));
+async fn spend(app: &App, token: &str, occasion: &Occasion) -> Result<(ConfirmationStatus, Purpose, String), Problem> {
+    let link = app.links.read(token, PURPOSES, occasion.at)?;
+    let spent = app.db.transaction(async |conn| match link.purpose {
+        Purpose::ChangeEmail => change::spend(conn, &link, occasion).await,
+        Purpose::UndoEmailChange => undo::spend(conn, &link, occasion).await,
+        _ => registration::spend(conn, &link, occasion).await,
+    });
+    match spent.await? {
+        Spent::Now(email) => Ok((ConfirmationStatus::Confirmed, link.purpose, email)),
+        Spent::Before(email) => Ok((ConfirmationStatus::AlreadyConfirmed, link.purpose, email)),
+        Spent::Void => Err(Problem::new(Code::LinkUsed)),
     }
-    // Spent before, perhaps while we waited for the lock; or the account went away meanwhile.
-    let user = queries::find(conn, link.user_id).await?;
-    let user = user.filter(|user| user.is_confirmed() && user.email_canonical == canonical);
-    Ok(user.map(|user| (ConfirmationStatus::AlreadyConfirmed, user.email)))
 }
