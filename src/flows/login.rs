@@ -18,8 +18,8 @@ use crate::session::{self, NewSession, Transport};
 use crate::user::queries::{self, Candidates};
 use crate::user::{Email, User, Username};
 
+use super::answers::AccountView;
 use super::responses::{BodyProblems, HashingFaults, WrongCredentials};
-use super::show_account::AccountView;
 
 /// Who wants to sign in: either `email` or `username`, and the password.
 #[derive(Debug, ToSchema)]

@@ -1,5 +1,6 @@
 //! What people can do: the route table, one line per operation, and one file per flow.
 
+mod answers;
 mod confirm_email;
 mod dev_mailbox;
 mod docs;

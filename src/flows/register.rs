@@ -4,7 +4,6 @@
 //! leaves. If it did, everybody could find out who has an account.
 
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -16,6 +15,7 @@ use crate::problem::{Code, Problem};
 use crate::user::queries::{self, NewUser};
 use crate::user::{Email, UserId, Username};
 
+use super::answers::ConfirmationSent;
 use super::responses::{BodyProblems, HashingFaults, Taken};
 
 /// Who wants an account.
@@ -32,18 +32,6 @@ pub struct Registration {
     #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
              pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", example = "ada")]
     username: Option<Username>,
-}
-
-/// A letter is on its way.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConfirmationSent {
-    /// Always the same.
-    #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
-    pub(super) status: &'static str,
-}
-
-impl ConfirmationSent {
-    pub(super) const BODY: Self = Self { status: "confirmation_sent" };
 }
 
 impl FromFields for Registration {

@@ -16,7 +16,7 @@ use crate::mail::{LetterKind, Occasion, queue};
 use crate::problem::Problem;
 use crate::user::{Email, User};
 
-use super::register::ConfirmationSent;
+use super::answers::ConfirmationSent;
 use super::responses::{BodyProblems, DatabaseFaults};
 
 /// Whose link is wanted.
