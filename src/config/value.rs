@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -31,14 +30,6 @@ impl Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(text)
-    }
-}
-
-impl FromStr for Secret {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Self(text.to_owned())) }
     }
 }
 
@@ -143,6 +134,17 @@ pub fn public_url(text: &str) -> Result<Url, String> {
         Err("must be scheme, host and port alone, as in https://auth.example.com".into())
     } else {
         Ok(url)
+    }
+}
+
+/// Reads the address of a PostgreSQL.
+///
+/// # Errors
+/// None that tokio-postgres could connect to: the service would wait for it for ever.
+pub fn database_url(text: &str) -> Result<Secret, String> {
+    match text.parse::<tokio_postgres::Config>() {
+        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
+        _ => Err("must be a postgres:// URL with a host".into()),
     }
 }
 
