@@ -18,9 +18,12 @@ mod resend;
 mod show_account;
 
 mod address;
+mod architecture;
 mod contract;
 mod errors;
 mod guard;
 mod mail_smtp;
 mod races;
+mod schema;
 mod session;
+mod start;
