@@ -23,6 +23,7 @@ mod contract;
 mod errors;
 mod guard;
 mod mail_smtp;
+mod passlib;
 mod races;
 mod schema;
 mod session;
