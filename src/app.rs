@@ -1,5 +1,8 @@
 //! The shared state: holds everything, decides nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -24,4 +27,23 @@ pub struct App {
     pub links: Links,
     /// Delivers what was promised.
     pub mailer: Mailer,
+    /// Whether the service is about to stop.
+    pub stopping: Stopping,
+}
+
+/// Whether the service is about to stop: readiness says so before the listener closes.
+#[derive(Clone, Debug, Default)]
+pub struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    /// From now on it is.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }

@@ -5,12 +5,13 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::USER_AGENT;
+use actix_web::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, web};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::client::Client;
+use crate::mail::Occasion;
 use crate::problem::{Code, Problem};
 use crate::session::{self, Presented};
 use crate::user::User;
@@ -65,6 +66,21 @@ impl FromRequest for Anyone {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self(session::presented(req).map(|presented| presented.user))))
+    }
+}
+
+impl FromRequest for Occasion {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let client = Client::from_request(req, payload).into_inner();
+        let app = req.app_data::<web::Data<App>>().ok_or_else(|| Problem::internal("a request without app"));
+        let language = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        ready(client.and_then(|client| {
+            let app = app?;
+            Ok(Self { at: app.clock.now(), client, language: app.mailer.templates().choose(language) })
+        }))
     }
 }
 

@@ -14,15 +14,16 @@ pub mod client;
 pub mod password;
 pub mod user;
 pub mod link;
+pub mod throttle;
 pub mod mail;
 
 // What an answer can be, and who may ask.
 pub mod app;
 pub mod problem;
-pub mod body;
-pub mod page;
 pub mod session;
 pub mod guard;
+pub mod body;
+pub mod page;
 
 // What people can do, and the house it happens in.
 pub mod flows;

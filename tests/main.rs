@@ -22,9 +22,13 @@ mod architecture;
 mod contract;
 mod errors;
 mod guard;
+mod mail;
 mod mail_smtp;
 mod passlib;
 mod races;
 mod schema;
 mod session;
 mod start;
+
+mod readme;
+mod settings;

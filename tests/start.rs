@@ -38,7 +38,7 @@ fn a_value_that_cannot_work_stops_the_start_with_one_line_that_names_it() {
         ("SMTP_URL", "smtp://user:s3cr3t-that-nobody-may-see@x?tls=maybe"),
         ("DATABASE_URL", "mysql://user:s3cr3t-that-nobody-may-see@x/y"),
         ("DATABASE_URL", "postgres://user:s3cr3t-that-nobody-may-see@x:port/y"),
-        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "postgres:///no-host"),
         ("DEV_MAILBOX", "maybe"),
         ("MAIL_FROM", "nobody"),
         ("CONFIRM_URL", "https://x/"),
@@ -80,9 +80,12 @@ fn https_needs_a_secret_key_and_a_public_listener_needs_a_mail_server() {
         let variables: Vec<_> = base.iter().copied().chain(more.iter().copied()).collect();
         run(&["serve"], &variables)
     };
-    let output = with(&[("LISTEN", "127.0.0.1:0"), ("PUBLIC_URL", "https://auth.example.com")]);
+    let https = ("PUBLIC_URL", "https://auth.example.com");
+    assert_refused(&with(&[("LISTEN", "127.0.0.1:0"), https]), "SMTP_URL");
+    let output = with(&[("LISTEN", "127.0.0.1:0"), https, ("SMTP_URL", "smtp://127.0.0.1:1")]);
     assert_refused(&output, "SECRET_KEY");
-    assert_refused(&with(&[("LISTEN", "0.0.0.0:0")]), "SMTP_URL");
+    assert_refused(&with(&[("LISTEN", "0.0.0.0:0")]), "PUBLIC_URL");
+    assert_refused(&with(&[("LISTEN", "0.0.0.0:0"), ("PUBLIC_URL", "http://auth.example.com")]), "SMTP_URL");
     assert_refused(&with(&[("LISTEN", "127.0.0.1:0"), ("DEV_MAILBOX", "off")]), "SMTP_URL");
     assert_refused(&with(&[("LISTEN", "192.0.2.1:80")]), "LISTEN");
 }

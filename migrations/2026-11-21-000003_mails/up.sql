@@ -10,6 +10,8 @@ create table mails (
     claimed_until timestamptz,
     attempts integer not null,
     last_reply text,
+    -- It failed because the mail server was away, not because of itself: it goes as soon as the server is back.
+    waits_for_server boolean not null,
     sent_at timestamptz
 );
 

@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Arg, Args, Command, ValueEnum};
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use url::Url;
@@ -59,6 +60,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
     pub mail_from: Mailbox,
 
+    /// A folder with templates for the letters, as <language>/<letter>.{subject.txt,txt,html}, before those that ship
+    #[arg(long, env, value_name = "DIR")]
+    pub mail_templates: Option<PathBuf>,
+
     /// A front-end's own page for the confirmation link, with {token} in it [default: a page of the service]
     #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
     pub confirm_url: Option<LinkTemplate>,
@@ -87,6 +92,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,
 
+    /// Front-end origins for CORS and cookie-borne changes, comma-separated
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
+    pub allowed_origins: Vec<String>,
+
     /// SameSite attribute of the session cookie
     #[arg(long, env, value_name = "VALUE", default_value = "lax")]
     pub cookie_samesite: SameSitePolicy,
@@ -98,6 +107,10 @@ pub struct Settings {
     /// Cost of a password hash; older hashes are renewed at the next login
     #[arg(long, env, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u32).range(10..=16))]
     pub bcrypt_cost: u32,
+
+    /// Limits in time: off, only for load tests, lifts them all
+    #[arg(long, env, value_name = "SWITCH", default_value = "on")]
+    pub rate_limits: Switch,
 
     /// Filter of the log, as env_logger reads it
     #[arg(long, env, value_name = "FILTER", default_value = "info")]
@@ -115,6 +128,15 @@ pub enum DevMailbox {
     Off,
 }
 
+/// Whether something is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
 /// The `SameSite` attribute of the session cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SameSitePolicy {
@@ -124,6 +146,16 @@ pub enum SameSitePolicy {
     Strict,
     /// Sent always; browsers then ask for `Secure`.
     None,
+}
+
+/// The command without the environment variables that are empty: an empty one counts as not set, as compose files make
+/// them of settings that somebody left out.
+#[must_use]
+pub fn ignoring_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(ignoring_empty_variables)
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

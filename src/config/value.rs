@@ -39,6 +39,18 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Reads the address of a PostgreSQL.
+///
+/// # Errors
+/// None that tokio-postgres could connect to: the service would wait for it for ever.
+pub fn database_url(text: &str) -> Result<Secret, String> {
+    match text.parse::<tokio_postgres::Config>() {
+        _ if text.trim().is_empty() => Err("must not be empty".into()),
+        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
+        _ => Err("must be a postgres:// URL with a host".into()),
+    }
+}
+
 /// One or more secret keys: the first signs, all verify.
 #[derive(Clone)]
 pub struct KeyRing(Vec<Vec<u8>>);
@@ -137,15 +149,13 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Reads the address of a PostgreSQL.
+/// Reads an origin, and writes it as browsers do.
 ///
 /// # Errors
-/// None that tokio-postgres could connect to: the service would wait for it for ever.
-pub fn database_url(text: &str) -> Result<Secret, String> {
-    match text.parse::<tokio_postgres::Config>() {
-        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
-        _ => Err("must be a postgres:// URL with a host".into()),
-    }
+/// Anything but scheme, host and port of http or https; `*` would let every page act for everybody.
+pub fn origin(text: &str) -> Result<String, String> {
+    let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
+    Ok(url.origin().ascii_serialization())
 }
 
 /// Reads the address of an SMTP server.
@@ -227,6 +237,14 @@ mod tests {
         assert!(public_url("http://localhost:8080/").is_ok());
         for wrong in ["auth.example.com", "ftp://x", "https://x/auth", "https://u:p@x", "https://x/?a=b"] {
             assert!(public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_do() {
+        assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
+        for wrong in ["*", "null", "app.example.com", "https://app.example.com/path"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
 

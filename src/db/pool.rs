@@ -72,10 +72,17 @@ impl Db {
     /// # Errors
     /// The database is away, or a migration fails (it is rolled back).
     pub async fn migrate(&self) -> Result<Vec<String>, DbError> {
-        let connection = connect_plainly(&self.url, tls_config()?).await.map_err(unavailable)?;
-        let applied = migrate::run(connection).await?;
+        let applied = migrate::run(self.connect_alone().await?).await?;
         self.migrated.send_replace(true);
         Ok(applied)
+    }
+
+    /// A connection outside of the pool, without time limits, for what waits on purpose.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn connect_alone(&self) -> Result<Connection, DbError> {
+        connect_plainly(&self.url, tls_config()?).await.map_err(unavailable)
     }
 
     /// Waits until the migrations have run.

@@ -1,11 +1,38 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    account_throttles (name_sha256) {
+        name_sha256 -> Bytea,
+        failures -> Int4,
+        blocked_until -> Nullable<Timestamptz>,
+        last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     addresses (canonical) {
         canonical -> Text,
         salt -> Bytea,
         cost -> Int4,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    client_throttles (client, action) {
+        client -> Inet,
+        action -> Text,
+        count -> Int4,
+        window_ends_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    departures (mail_id) {
+        mail_id -> Uuid,
+        canonical -> Text,
+        letter -> Text,
+        left_at -> Timestamptz,
     }
 }
 
@@ -21,6 +48,7 @@ diesel::table! {
         claimed_until -> Nullable<Timestamptz>,
         attempts -> Int4,
         last_reply -> Nullable<Text>,
+        waits_for_server -> Bool,
         sent_at -> Nullable<Timestamptz>,
     }
 }
@@ -56,4 +84,4 @@ diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(users -> addresses (email_canonical));
 
-diesel::allow_tables_to_appear_in_same_query!(addresses, mails, sessions, users,);
+diesel::allow_tables_to_appear_in_same_query!(addresses, departures, mails, sessions, users,);

@@ -14,7 +14,6 @@ use crate::app::App;
 use crate::db::Connection;
 use crate::link::{Link, Purpose};
 use crate::page::{self, LinkPage};
-use crate::password::HashParameters;
 use crate::problem::{Code, Problem};
 use crate::user::queries;
 
@@ -127,8 +126,7 @@ async fn describe(app: &App, token: &str) -> Result<LinkDescription, Problem> {
 async fn spend(app: &App, token: &str) -> Result<(ConfirmationStatus, String), Problem> {
     let now = app.clock.now();
     let link = app.links.read(token, Purpose::ConfirmEmail, now)?;
-    let any = HashParameters::random(app.config.bcrypt_cost);
-    let outcome = app.db.transaction(async |conn| confirm(conn, &link, any, now).await).await?;
+    let outcome = app.db.transaction(async |conn| confirm(conn, &link, now).await).await?;
     outcome.ok_or_else(|| Problem::new(Code::LinkUsed))
 }
 
@@ -136,14 +134,13 @@ async fn spend(app: &App, token: &str) -> Result<(ConfirmationStatus, String), P
 async fn confirm(
     conn: &mut Connection,
     link: &Link,
-    any: HashParameters,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<(ConfirmationStatus, String)>> {
     let canonical = link.email_canonical.as_str();
     let Some(user) = queries::find(conn, link.user_id).await?.filter(|user| user.email_canonical == canonical) else {
         return Ok(None);
     };
-    queries::lock_address(conn, canonical, any, now).await?;
+    queries::lock_known_address(conn, canonical).await?;
     if queries::set_confirmed(conn, link.user_id, canonical, now).await? {
         queries::delete_unconfirmed_of(conn, canonical).await?;
         return Ok(Some((ConfirmationStatus::Confirmed, user.email)));

@@ -52,7 +52,8 @@ pub async fn get_mail(req: HttpRequest, app: web::Data<App>, id: web::Path<Strin
     let id: Uuid = id.parse().map_err(|_| missing())?;
     let mail = mailbox(&app)?.find(id).await.map_err(Problem::internal)?.ok_or_else(missing)?;
     if page::wants_html(&req) {
-        return Ok(page::mail(&mail));
+        let source = mailbox(&app)?.find_source(id).await.map_err(Problem::internal)?;
+        return Ok(page::mail(&mail, &source.unwrap_or_default()));
     }
     Ok(HttpResponse::Ok().json(mail))
 }

@@ -8,15 +8,16 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
-use crate::client::Client;
+use crate::db::Connection;
 use crate::mail::{LetterKind, Occasion, queue};
 use crate::password::{HashParameters, NewPassword, PasswordHash};
 use crate::problem::{Code, Problem};
+use crate::throttle;
 use crate::user::queries::{self, NewUser};
 use crate::user::{Email, UserId, Username};
 
 use super::answers::ConfirmationSent;
-use super::responses::{BodyProblems, HashingFaults, Taken};
+use super::responses::{BodyProblems, HashingFaults, Taken, Throttled};
 
 /// Who wants an account.
 #[derive(Debug, ToSchema)]
@@ -54,18 +55,19 @@ impl FromFields for Registration {
 #[utoipa::path(
     post, path = "/register", tag = "account", request_body = Registration,
     responses((status = 202, description = "A letter is on its way", body = ConfirmationSent),
-              BodyProblems, Taken, HashingFaults)
+              BodyProblems, Taken, Throttled, HashingFaults)
 )]
 pub async fn register_account(
     app: web::Data<App>,
-    client: Client,
+    occasion: Occasion,
     Json(registration): Json<Registration>,
 ) -> Result<HttpResponse, Problem> {
+    throttle(&app, &occasion).await?;
     let mut parameters = shared_parameters(&app, &registration.email).await?;
     // The parameters of an address change only when its only account renews its hash: once more is enough.
     for _ in 0..2 {
         let hash = app.hashing.hash(registration.password.password(), parameters).await?;
-        match insert(&app, &registration, &client, parameters, &hash).await? {
+        match insert(&app, &registration, &occasion, parameters, &hash).await? {
             Inserted::Done => {
                 app.mailer.wake();
                 return Ok(HttpResponse::Accepted().json(ConfirmationSent::BODY));
@@ -74,6 +76,15 @@ pub async fn register_account(
         }
     }
     Err(Problem::new(Code::Overloaded))
+}
+
+/// So many registrations of a client, and no more.
+async fn throttle(app: &App, occasion: &Occasion) -> Result<(), Problem> {
+    if !app.config.has_rate_limits {
+        return Ok(());
+    }
+    let count = async |conn: &mut Connection| throttle::count_registration(conn, occasion.client.ip, occasion.at).await;
+    Ok(app.db.transaction(count).await??)
 }
 
 /// The parameters that all accounts of the address share, made now if this is its first.
@@ -93,7 +104,7 @@ enum Inserted {
 async fn insert(
     app: &App,
     registration: &Registration,
-    client: &Client,
+    occasion: &Occasion,
     parameters: HashParameters,
     password_hash: &PasswordHash,
 ) -> Result<Inserted, Problem> {
@@ -109,8 +120,7 @@ async fn insert(
             let user = NewUser { id, email, username: username.as_ref(), password_hash, created_at: now };
             queries::insert(conn, &user).await?;
             queries::delete_surplus(conn, email.canonical()).await?;
-            let occasion = Occasion { at: now, client: client.clone() };
-            queue::insert(conn, id, LetterKind::ConfirmEmail, &occasion).await?;
+            queue::insert(conn, id, LetterKind::ConfirmEmail, occasion).await?;
             Ok(Inserted::Done)
         })
         .await

@@ -10,14 +10,13 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
-use crate::client::Client;
 use crate::guard::Anyone;
 use crate::mail::{LetterKind, Occasion, queue};
 use crate::problem::Problem;
 use crate::user::{Email, User};
 
 use super::answers::ConfirmationSent;
-use super::responses::{BodyProblems, DatabaseFaults};
+use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 
 /// Whose link is wanted.
 #[derive(Debug, ToSchema)]
@@ -65,18 +64,17 @@ impl FromRequest for Recipient {
 /// the address. The answer is the same for every address.
 #[utoipa::path(
     post, path = "/resend", tag = "account",
-    request_body(content = Option<Resend>, description = "Not needed with a session"),
+    request_body(content = Resend, description = "Not needed with a session"),
     responses((status = 202, description = "If there is something to confirm, a letter is on its way",
                body = ConfirmationSent),
-              BodyProblems, DatabaseFaults),
+              BodyProblems, ForeignOrigin, DatabaseFaults),
     security((), ("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn resend_confirmation(
     app: web::Data<App>,
-    client: Client,
+    occasion: Occasion,
     recipient: Recipient,
 ) -> Result<HttpResponse, Problem> {
-    let occasion = Occasion { at: app.clock.now(), client };
     app.db
         .transaction(async |conn| match &recipient {
             Recipient::Account(user) if user.is_confirmed() => Ok(0),

@@ -3,7 +3,7 @@
 //! It holds live links, so it exists only where its reader owns the machine; see `DEV_MAILBOX`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -48,24 +48,20 @@ impl Mailbox {
         Self { folder: Arc::new(folder) }
     }
 
-    /// Puts a letter in. The same letter again replaces itself.
+    /// Puts a letter in, with the source of its message. The same letter again replaces itself.
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub async fn put(&self, mail: Mail) -> io::Result<()> {
+    pub async fn put(&self, mail: Mail, source: Vec<u8>) -> io::Result<()> {
         let folder = Arc::clone(&self.folder);
         blocking(move || {
             std::fs::create_dir_all(folder.as_path())?;
-            let path = folder.join(format!("{}.json", mail.id));
-            // A rename, so that nobody ever reads half a letter.
-            let draft = path.with_extension("draft");
+            let draft = folder.join(format!("{}.draft", mail.id));
+            std::fs::write(source_of(&folder, mail.id), source)?;
             std::fs::write(&draft, serde_json::to_vec(&mail)?)?;
-            std::fs::rename(draft, path)?;
-            let mut ids = ids(&folder)?;
-            for id in ids.drain(..).skip(KEPT) {
-                std::fs::remove_file(folder.join(format!("{id}.json")))?;
-            }
-            Ok(())
+            // A rename, so that nobody ever reads half a letter.
+            std::fs::rename(draft, letter_of(&folder, mail.id))?;
+            ids(&folder)?.into_iter().skip(KEPT).try_for_each(|id| remove(&folder, id))
         })
         .await
     }
@@ -88,19 +84,23 @@ impl Mailbox {
         blocking(move || read(&folder, id)).await
     }
 
+    /// The source of a letter, as it would have been sent.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn find_source(&self, id: Uuid) -> io::Result<Option<String>> {
+        let folder = Arc::clone(&self.folder);
+        let source = blocking(move || existing(std::fs::read(source_of(&folder, id)))).await?;
+        Ok(source.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     /// Empties the mailbox.
     ///
     /// # Errors
     /// The folder cannot be written to.
     pub async fn clear(&self) -> io::Result<()> {
         let folder = Arc::clone(&self.folder);
-        blocking(move || {
-            for id in ids(&folder)? {
-                std::fs::remove_file(folder.join(format!("{id}.json")))?;
-            }
-            Ok(())
-        })
-        .await
+        blocking(move || ids(&folder)?.into_iter().try_for_each(|id| remove(&folder, id))).await
     }
 }
 
@@ -116,11 +116,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 /// Newest first: the identities are UUIDv7.
-fn ids(folder: &std::path::Path) -> io::Result<Vec<Uuid>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+fn ids(folder: &Path) -> io::Result<Vec<Uuid>> {
+    let Some(entries) = existing(std::fs::read_dir(folder))? else {
+        return Ok(Vec::new());
     };
     let mut ids = Vec::new();
     for entry in entries {
@@ -132,9 +130,30 @@ fn ids(folder: &std::path::Path) -> io::Result<Vec<Uuid>> {
     Ok(ids)
 }
 
-fn read(folder: &std::path::Path, id: Uuid) -> io::Result<Option<Mail>> {
-    match std::fs::read(folder.join(format!("{id}.json"))) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+fn read(folder: &Path, id: Uuid) -> io::Result<Option<Mail>> {
+    match existing(std::fs::read(letter_of(folder, id)))? {
+        Some(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        None => Ok(None),
+    }
+}
+
+fn letter_of(folder: &Path, id: Uuid) -> PathBuf {
+    folder.join(format!("{id}.json"))
+}
+
+fn source_of(folder: &Path, id: Uuid) -> PathBuf {
+    folder.join(format!("{id}.eml"))
+}
+
+/// Removes a letter; one that another instance removed first is gone as well.
+fn remove(folder: &Path, id: Uuid) -> io::Result<()> {
+    existing(std::fs::remove_file(letter_of(folder, id)))?;
+    existing(std::fs::remove_file(source_of(folder, id))).map(drop)
+}
+
+fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

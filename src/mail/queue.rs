@@ -14,8 +14,11 @@ use crate::user::UserId;
 
 use super::{LetterKind, Occasion};
 
+/// Where instances tell each other that a letter was promised.
+pub const CHANNEL: &str = "vestibule_mails";
+
 /// A promised letter, claimed by this instance until its claim ends.
-#[derive(Debug, QueryableByName)]
+#[derive(Clone, Debug, QueryableByName)]
 pub struct Claimed {
     /// Its identity, from which its `Message-ID` is made.
     #[diesel(sql_type = diesel::sql_types::Uuid)]
@@ -92,10 +95,23 @@ async fn insert_for(
                 mails::queued_at.eq(occasion.at),
                 mails::due_at.eq(occasion.at),
                 mails::attempts.eq(0),
+                mails::waits_for_server.eq(false),
             )
         })
         .collect();
-    diesel::insert_into(mails::table).values(rows).on_conflict_do_nothing().execute(conn).await
+    let promised = diesel::insert_into(mails::table).values(rows).on_conflict_do_nothing().execute(conn).await?;
+    if promised > 0 {
+        notify(conn).await?;
+    }
+    Ok(promised)
+}
+
+/// Has all instances look at the queue; heard when the transaction commits.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
+    diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await
 }
 
 /// Claims up to `limit` letters that are due, until `until`. Others skip what is being claimed; a claim whose holder
@@ -156,7 +172,8 @@ pub async fn set_sent(conn: &mut Connection, mail: &Claimed, now: DateTime<Utc>,
         .await
 }
 
-/// Puts a letter back, to be tried again at `due_at`.
+/// Puts a letter back that did not leave, to be tried again at `due_at`; or, if it `waits_for_server`, as soon as the
+/// mail server is back. Other instances, whose way to a server may be open, are told: they thought it was being sent.
 ///
 /// # Errors
 /// Those of the database.
@@ -165,11 +182,56 @@ pub async fn set_delayed(
     mail: &Claimed,
     due_at: DateTime<Utc>,
     reply: &str,
+    waits_for_server: bool,
 ) -> QueryResult<usize> {
+    if waits_for_server {
+        notify(conn).await?;
+    }
     diesel::update(mine(mail))
-        .set((mails::due_at.eq(due_at), mails::last_reply.eq(reply), mails::claimed_until.eq(None::<DateTime<Utc>>)))
+        .set((
+            mails::due_at.eq(due_at),
+            mails::last_reply.eq(reply),
+            mails::waits_for_server.eq(waits_for_server),
+            mails::claimed_until.eq(None::<DateTime<Utc>>),
+        ))
         .execute(conn)
         .await
+}
+
+/// Puts a letter back untried, until its address may get one again.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_postponed(conn: &mut Connection, mail: &Claimed, due_at: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(mine(mail))
+        .set((
+            mails::due_at.eq(due_at),
+            mails::attempts.eq(mail.attempts - 1),
+            mails::claimed_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Makes due at `now` what waits for the mail server.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_due_after_outage(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
+    let waiting = mails::table.filter(mails::state.eq("queued")).filter(mails::waits_for_server);
+    diesel::update(waiting).set((mails::due_at.eq(now), mails::waits_for_server.eq(false))).execute(conn).await
+}
+
+/// Prolongs a claim that is still ours.
+///
+/// # Errors
+/// Those of the database.
+pub async fn prolong(conn: &mut Connection, mail: &mut Claimed, until: DateTime<Utc>) -> QueryResult<()> {
+    let prolonged = diesel::update(mine(mail)).set(mails::claimed_until.eq(until)).execute(conn).await?;
+    if prolonged == 1 {
+        mail.claimed_until = until;
+    }
+    Ok(())
 }
 
 /// Gives a letter up, with the reason.

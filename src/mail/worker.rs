@@ -3,61 +3,47 @@
 //! A letter is claimed, sent and then marked, in three steps: a crash between the last two sends it once more, with
 //! the same `Message-ID`, when the claim ends. No crash loses one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
-use crate::db::{Connection, Db, DbError};
-use crate::link::{Links, Purpose};
-use crate::user::{self, User, UserId};
+use crate::db::DbError;
 
-use super::letter::{self, Words};
+use super::plan::{MailerParts, Plan};
 use super::queue::{self, Claimed};
-use super::{Delivery, DeliveryError, Letter, Occasion};
+use super::smtp::CONNECTIONS;
+use super::{DeliveryError, Templates, limits, listen};
 
-/// Letters in work at once.
-const BATCH: i32 = 4;
-/// How long a claim lasts; longer than a delivery can.
-const CLAIM: chrono::Duration = chrono::Duration::seconds(90);
+/// How long a claim lasts when nobody prolongs it: so long a letter waits whose instance was killed.
+const CLAIM: chrono::Duration = chrono::Duration::seconds(20);
+/// How often a claim is prolonged.
+const PROLONG: Duration = Duration::from_secs(5);
 /// How often the queue is looked at when nobody wakes the worker: for what other instances left behind.
-const POLL: Duration = Duration::from_secs(5);
-/// Waits before the next try double from this to [`LONGEST_WAIT`].
+const POLL: Duration = Duration::from_secs(20);
+/// How often a database that is away is asked.
+const DATABASE_AGAIN: Duration = Duration::from_secs(2);
+/// How often a mail server that is away is asked.
+const SERVER_AGAIN: Duration = Duration::from_secs(4);
+/// Waits before the next try double from this to [`LONGEST_WAIT`], in seconds.
 const FIRST_WAIT: f64 = 5.0;
-/// Half an hour, in seconds.
+/// Half an hour.
 const LONGEST_WAIT: f64 = 1800.0;
-/// How long a letter is tried before it is given up.
+/// How long a letter is tried before it is given up (RFC 5321, section 4.5.4.1, asks for more of relays; a link that is
+/// older is worth nothing).
 const PATIENCE: chrono::Duration = chrono::Duration::hours(48);
 
 /// Whether letters leave, for `/health/ready`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailHealth {
-    /// The last one did, or there was none.
+    /// As far as is known.
     Ok,
-    /// The last one did not.
-    Failing,
-}
-
-/// What a [`Mailer`] is made of.
-pub struct MailerParts {
-    /// The database of the queue.
-    pub db: Db,
-    /// The time.
-    pub clock: Clock,
-    /// The way that letters go.
-    pub delivery: Delivery,
-    /// Mints the links.
-    pub links: Links,
-    /// Where a confirmation link leads.
-    pub confirm_url: crate::config::LinkTemplate,
-    /// How long it lives.
-    pub confirm_ttl: Duration,
-    /// The host that people know the service by.
-    pub service: String,
+    /// The mail server is away; letters wait for it.
+    ServerAway,
 }
 
 /// The worker, and the handle to wake it. Clones are one worker.
@@ -69,20 +55,21 @@ pub struct Mailer {
 struct Inner {
     parts: MailerParts,
     wake: Notify,
-    health: Mutex<MailHealth>,
+    is_server_away: AtomicBool,
 }
 
-/// What becomes of a claimed letter.
+/// What became of it.
 enum Outcome {
-    Send { to: String, letter: Letter },
-    NotNeeded(&'static str),
+    Done(String),
+    Postponed(DateTime<Utc>),
+    Failed(DeliveryError),
 }
 
 impl Mailer {
     /// A worker that does nothing until [`Mailer::run`].
     #[must_use]
     pub fn new(parts: MailerParts) -> Self {
-        Self { inner: Arc::new(Inner { parts, wake: Notify::new(), health: Mutex::new(MailHealth::Ok) }) }
+        Self { inner: Arc::new(Inner { parts, wake: Notify::new(), is_server_away: AtomicBool::new(false) }) }
     }
 
     /// Says that a letter was promised. Called after the commit: before, the worker would not see it.
@@ -96,139 +83,172 @@ impl Mailer {
         self.inner.parts.delivery.mailbox()
     }
 
+    /// What letters say.
+    #[must_use]
+    pub fn templates(&self) -> &Templates {
+        &self.inner.parts.templates
+    }
+
     /// Whether letters leave.
     #[must_use]
     pub fn health(&self) -> MailHealth {
-        self.inner.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        if self.inner.is_server_away.load(Ordering::Relaxed) { MailHealth::ServerAway } else { MailHealth::Ok }
     }
 
-    /// Delivers letters until the future is dropped; one in work is then sent again later.
+    /// Delivers letters until the future is dropped; one on its way is then sent again later.
     pub async fn run(&self) {
         self.inner.parts.db.wait_until_migrated().await;
+        tokio::join!(listen::run(&self.inner.parts.db, || self.wake()), self.deliver());
+    }
+
+    async fn deliver(&self) {
+        let mut on_their_way = FuturesUnordered::new();
         loop {
-            let wait = match self.inner.deliver_due().await {
-                Ok(wait) => wait,
+            if self.health() == MailHealth::ServerAway {
+                while on_their_way.next().await.is_some() {}
+                self.inner.wait_for_server().await;
+            }
+            let free = CONNECTIONS - on_their_way.len();
+            let wait = match self.inner.claim(free).await {
+                // Whoever comes back frees a place; until then the queue need not be looked at.
+                _ if free == 0 => POLL,
+                Ok(claimed) if claimed.is_empty() => self.inner.until_next_due().await,
+                Ok(claimed) => {
+                    on_their_way.extend(claimed.into_iter().map(|mail| self.inner.handle(mail)));
+                    if on_their_way.len() < CONNECTIONS { Duration::ZERO } else { POLL }
+                }
                 Err(error) => {
                     log::warn!("the mail queue cannot be read, trying again: {error}");
-                    POLL
+                    DATABASE_AGAIN
                 }
             };
-            let _ = tokio::time::timeout(wait, self.inner.wake.notified()).await;
+            tokio::select! {
+                Some(()) = on_their_way.next() => {}
+                () = self.inner.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
         }
     }
 }
 
 impl Inner {
-    /// Delivers what is due. Gives the time until something may be due again.
-    async fn deliver_due(&self) -> Result<Duration, DbError> {
-        let db = &self.parts.db;
-        loop {
-            let now = self.parts.clock.now();
-            let claimed = db.run(async |conn| queue::claim(conn, now, now + CLAIM, BATCH).await).await?;
-            if claimed.is_empty() {
-                break;
-            }
-            join_all(claimed.iter().map(|mail| self.deliver(mail))).await;
+    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, DbError> {
+        let limit = i32::try_from(limit).unwrap_or(1);
+        if limit == 0 {
+            return Ok(Vec::new());
         }
-        let next = db.run(queue::next_due_at).await?;
-        let until_next = next.and_then(|at| (at - self.parts.clock.now()).to_std().ok());
-        Ok(until_next.map_or(POLL, |wait| wait.clamp(Duration::from_millis(50), POLL)))
+        let now = self.parts.clock.now();
+        self.parts.db.run(async |conn| queue::claim(conn, now, now + CLAIM, limit).await).await
     }
 
-    async fn deliver(&self, mail: &Claimed) {
-        let result = match self.write(mail).await {
-            Ok(Outcome::Send { to, letter }) => {
-                self.parts.delivery.send(mail.id, &to, &letter, self.parts.clock.now()).await
+    async fn until_next_due(&self) -> Duration {
+        match self.parts.db.run(queue::next_due_at).await {
+            Ok(next) => {
+                let wait = next.and_then(|at| (at - self.parts.clock.now()).to_std().ok());
+                wait.map_or(POLL, |wait| wait.clamp(Duration::from_millis(50), POLL))
             }
-            Ok(Outcome::NotNeeded(why)) => Ok(why.to_owned()),
-            Err(error) => Err(error),
+            Err(_) => DATABASE_AGAIN,
+        }
+    }
+
+    /// Asks the mail server until it is back, and then makes due what waits for it. Until then no letter is tried.
+    async fn wait_for_server(&self) {
+        loop {
+            tokio::time::sleep(SERVER_AGAIN.mul_f64(rand::random_range(0.8..1.2))).await;
+            match self.parts.delivery.probe().await {
+                Ok(()) => break,
+                Err(error) => log::debug!("the mail server is away: {error}"),
+            }
+        }
+        let now = self.parts.clock.now();
+        match self.parts.db.run(async |conn| queue::set_due_after_outage(conn, now).await).await {
+            Ok(waiting) => log::info!("the mail server is back; {waiting} letters waited for it"),
+            // They become due by themselves, later.
+            Err(error) => log::warn!("the mail server is back, but not the database: {error}"),
+        }
+        self.is_server_away.store(false, Ordering::Relaxed);
+    }
+
+    /// Delivers one letter, prolonging its claim meanwhile.
+    async fn handle(&self, mut mail: Claimed) {
+        let outcome = {
+            let delivering = self.deliver_one(mail.clone());
+            tokio::pin!(delivering);
+            loop {
+                tokio::select! {
+                    outcome = &mut delivering => break outcome,
+                    () = tokio::time::sleep(PROLONG) => {
+                        let until = self.parts.clock.now() + CLAIM;
+                        // If it fails, the claim may be lost, and the letter be sent twice: no worse than a crash.
+                        let _ = self.parts.db.run(async |conn| queue::prolong(conn, &mut mail, until).await).await;
+                    }
+                }
+            }
         };
-        self.note_health(&result);
-        if let Err(error) = self.settle(mail, result).await {
+        if let Err(error) = self.settle(&mail, outcome).await {
             // The claim ends by itself, and the letter is tried again.
             log::warn!("mail {}: its outcome could not be written down: {error}", mail.id);
         }
     }
 
-    /// Writes the letter: only now is its link minted, and only now is it known whether the address has an owner.
-    async fn write(&self, mail: &Claimed) -> Result<Outcome, DeliveryError> {
-        let occasion: Occasion = serde_json::from_value(mail.context.clone())
-            .map_err(|error| DeliveryError::Permanent(format!("its occasion cannot be read: {error}")))?;
-        let user_id = UserId(mail.user_id);
-        let found = self.parts.db.run(async |conn| recipient(conn, user_id).await).await;
-        let found = found.map_err(|error| DeliveryError::Temporary(error.to_string()))?;
-        let Some((user, is_taken)) = found else {
-            return Ok(Outcome::NotNeeded("not sent: the account is gone"));
-        };
-        if user.is_confirmed() {
-            return Ok(Outcome::NotNeeded("not sent: the account is confirmed already"));
+    async fn deliver_one(&self, mail: Claimed) -> Outcome {
+        match self.parts.plan(&mail).await {
+            Ok(Plan::Send { to, letter }) => {
+                match self.parts.delivery.send(mail.id, &to, &letter, self.parts.clock.now()).await {
+                    Ok(reply) => Outcome::Done(reply),
+                    Err(error) => Outcome::Failed(error),
+                }
+            }
+            Ok(Plan::Postpone(at)) => Outcome::Postponed(at),
+            Ok(Plan::Drop(why)) => Outcome::Done(why.to_owned()),
+            Err(error) => Outcome::Failed(error),
         }
-        let mut words = Words::new(&self.parts.service, &user.email, &occasion);
-        let letter = if is_taken {
-            letter::already_registered(&words)
-        } else {
-            words.link = self.confirm_link(&user)?;
-            words.lifetime = letter::lifetime(self.parts.confirm_ttl);
-            letter::confirm_email(&words)
-        };
-        let letter = letter.map_err(|error| DeliveryError::Permanent(format!("it cannot be written: {error}")))?;
-        Ok(Outcome::Send { to: user.email, letter })
     }
 
-    fn confirm_link(&self, user: &User) -> Result<String, DeliveryError> {
-        let MailerParts { links, confirm_ttl, confirm_url, clock, .. } = &self.parts;
-        let token = links
-            .mint(Purpose::ConfirmEmail, user.id(), &user.email_canonical, clock.now(), *confirm_ttl)
-            .map_err(|error| DeliveryError::Permanent(format!("its link cannot be minted: {error}")))?;
-        Ok(confirm_url.link(&token))
-    }
-
-    async fn settle(&self, mail: &Claimed, result: Result<String, DeliveryError>) -> Result<(), DbError> {
+    /// Writes the outcome down, for the operator and for the next try.
+    async fn settle(&self, mail: &Claimed, outcome: Outcome) -> Result<(), DbError> {
         let now = self.parts.clock.now();
         let Claimed { id, letter, attempts, .. } = mail;
+        if let Outcome::Failed(DeliveryError::ServerAway(reason)) = &outcome
+            && !self.is_server_away.swap(true, Ordering::Relaxed)
+        {
+            log::warn!("the mail server takes no letters, they wait: {reason}");
+        }
         self.parts
             .db
-            .run(async |conn| match &result {
-                Ok(reply) => {
-                    log::info!("mail {id} ({letter}): {reply}");
-                    queue::set_sent(conn, mail, now, reply).await
+            .transaction(async |conn| {
+                if let Outcome::Failed(_) = &outcome {
+                    limits::stay(conn, *id).await?;
                 }
-                Err(DeliveryError::Temporary(reason)) if now - mail.queued_at < PATIENCE => {
-                    let due_at = next_try_at(now, *attempts);
-                    log::warn!("mail {id} ({letter}) is tried again at {due_at}: {reason}");
-                    queue::set_delayed(conn, mail, due_at, reason).await
-                }
-                Err(error) => {
-                    log::error!("mail {id} ({letter}) is given up after {attempts} tries: {error}");
-                    queue::set_parked(conn, mail, &error.to_string()).await
+                match &outcome {
+                    Outcome::Done(reply) => {
+                        log::info!("mail {id} ({letter}): {reply}");
+                        queue::set_sent(conn, mail, now, reply).await
+                    }
+                    Outcome::Postponed(at) => {
+                        log::info!("mail {id} ({letter}) waits until {at}: its address had many letters");
+                        queue::set_postponed(conn, mail, *at).await
+                    }
+                    Outcome::Failed(DeliveryError::ServerAway(reason)) => {
+                        queue::set_delayed(conn, mail, next_try_at(now, *attempts), reason, true).await
+                    }
+                    Outcome::Failed(DeliveryError::Temporary(reason)) if now - mail.queued_at < PATIENCE => {
+                        let due_at = next_try_at(now, *attempts);
+                        log::warn!("mail {id} ({letter}) is tried again at {due_at}: {reason}");
+                        queue::set_delayed(conn, mail, due_at, reason, false).await
+                    }
+                    Outcome::Failed(error) => {
+                        log::error!("mail {id} ({letter}) is given up after {attempts} tries: {error}");
+                        queue::set_parked(conn, mail, &error.to_string()).await
+                    }
                 }
             })
             .await?;
         Ok(())
     }
-
-    fn note_health(&self, result: &Result<String, DeliveryError>) {
-        let health = match result {
-            Ok(_) => MailHealth::Ok,
-            Err(DeliveryError::Temporary(_)) => MailHealth::Failing,
-            // A fault of that letter, not of the way.
-            Err(DeliveryError::Permanent(_)) => return,
-        };
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
-    }
 }
 
-/// The account, and whether its address belongs to somebody.
-async fn recipient(conn: &mut Connection, id: UserId) -> QueryResult<Option<(User, bool)>> {
-    let Some(user) = user::queries::find(conn, id).await? else {
-        return Ok(None);
-    };
-    let is_taken = user::queries::is_address_taken(conn, &user.email_canonical).await?;
-    Ok(Some((user, is_taken)))
-}
-
-/// Waits double from five seconds to half an hour, give or take a fifth, so that a server which comes back is not met
-/// by everything at once.
+/// Waits double from five seconds to half an hour, give or take a fifth, so that not everything is tried at once.
 fn next_try_at(now: DateTime<Utc>, attempts: i32) -> DateTime<Utc> {
     let wait = (FIRST_WAIT * 2f64.powi(attempts.clamp(1, 16) - 1)).min(LONGEST_WAIT) * rand::random_range(0.8..1.2);
     now + chrono::Duration::milliseconds((wait * 1000.0) as i64)

@@ -80,6 +80,8 @@ fn problem_of(error: &Error) -> Problem {
 /// What an answer of the framework means.
 fn problem_of_status(status: StatusCode, error: impl std::fmt::Display) -> Problem {
     match status {
+        // A preflight that actix-cors refuses.
+        StatusCode::BAD_REQUEST => Problem::new(Code::CrossOrigin),
         StatusCode::NOT_FOUND => Problem::new(Code::NotFound),
         StatusCode::METHOD_NOT_ALLOWED => Problem::new(Code::MethodNotAllowed),
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge),
@@ -114,8 +116,13 @@ impl Exchange {
         answer
     }
 
-    /// The whole answer of a problem.
+    /// The whole answer of a problem, and its cause for the log.
     fn answer(&self, problem: &Problem) -> HttpResponse {
+        match (&problem.cause, problem.code) {
+            (Some(cause), Code::Internal) => log::error!("{}: internal error: {cause}", self.request_id),
+            (Some(cause), _) => log::warn!("{}: {}: {cause}", self.request_id, problem.code.name()),
+            (None, _) => {}
+        }
         let body = problem.body(self.app.config.public_url.as_str(), &self.request_id);
         let mut answer = HttpResponse::build(problem.code.status());
         answer.insert_header((CONTENT_TYPE, "application/problem+json"));

@@ -97,6 +97,15 @@ fn candidates(rows: Vec<CandidateRow>) -> QueryResult<Option<Candidates>> {
     Ok(Some(Candidates { parameters, accounts }))
 }
 
+/// Locks an address until the transaction ends, if it is known.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+    let found = addresses::table.find(canonical).select(addresses::cost).for_update().first::<i32>(conn).await;
+    found.optional().map(drop)
+}
+
 fn parameters(salt: &[u8], cost: i32) -> QueryResult<HashParameters> {
     let malformed = |error: &str| diesel::result::Error::DeserializationError(error.into());
     let salt = salt.try_into().map_err(|_| malformed("a salt has 16 bytes"))?;

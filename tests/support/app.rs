@@ -31,13 +31,15 @@ pub struct TestApp {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The settings of a test: the defaults but for port, cost and data directory. The environment of whoever runs the
+/// The settings of a test: the defaults but for port, cost, limits and data directory. The environment of whoever runs the
 /// tests does not count.
 fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
     let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
     let data_dir = data_dir.to_str().unwrap();
-    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--data-dir", data_dir];
-    let given = given.iter().chain(flags).copied();
+    // Tests of the limits switch them on; the others would wait for them.
+    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--rate-limits", "off"];
+    let given = given.into_iter().chain(["--data-dir", data_dir]).chain(flags.iter().copied());
+    let command = command.args_override_self(true);
     Settings::from_arg_matches(&command.try_get_matches_from(given).unwrap()).unwrap()
 }
 

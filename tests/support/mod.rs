@@ -11,6 +11,7 @@ pub mod http;
 pub mod mailbox;
 pub mod raw;
 pub mod smtp;
+pub mod smtp_session;
 
 pub use actor::{Actor, Credential, password_of};
 pub use answer::Answer;

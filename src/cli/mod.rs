@@ -1,0 +1,124 @@
+//! The commands: to serve, to migrate, and what an operator needs beside a running service.
+
+mod health;
+mod mail;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Parser, Subcommand};
+use log::LevelFilter;
+use vestibule::clock::Clock;
+use vestibule::config::Settings;
+use vestibule::db::Db;
+use vestibule::openapi;
+use vestibule::server::{self, Service};
+
+/// Sign-up, sign-in and e-mail confirmation as a ready-to-run JSON service
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the service (also without a subcommand)
+    Serve(Box<Settings>),
+    /// Run the migrations that are missing, and end
+    Migrate(Box<Settings>),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask the service that listens on LISTEN whether it is ready; the exit code says so
+    Health(Box<Settings>),
+    /// Look after the letters: what waits, what left, what was given up and why
+    Mail(Box<mail::Mail>),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => serve(&self.settings),
+            Some(Command::Serve(settings)) => serve(&settings),
+            Some(Command::Migrate(settings)) => migrate(&settings),
+            Some(Command::Openapi) => print(openapi::json()?),
+            Some(Command::Health(settings)) => health::run(&settings),
+            Some(Command::Mail(mail)) => mail.run(),
+        }
+    }
+}
+
+fn serve(settings: &Settings) -> anyhow::Result<()> {
+    init_log(&settings.rust_log);
+    runtime()?.block_on(async {
+        let service = Service::prepare(settings, Clock::default())?;
+        service.announce();
+        Ok(service.run(true).await?)
+    })
+}
+
+fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    init_log(&settings.rust_log);
+    runtime()?.block_on(async {
+        let (url, _embedded) = server::operator_database(settings)?;
+        let applied = Db::new(&url)?.migrate().await?;
+        match applied.as_slice() {
+            [] => log::info!("the database is up to date"),
+            applied => log::info!("migrated the database: {}", applied.join(", ")),
+        }
+        Ok(())
+    })
+}
+
+/// Writes to standard output; a reader who has seen enough is no error.
+fn print(text: String) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn init_log(filter: &str) {
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter).format_target(false);
+    // What these say below a warning are requests, statements and their values: secrets, whatever the filter.
+    for module in
+        ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "actix_server", "hyper", "rustls"]
+    {
+        builder.filter_module(module, LevelFilter::Warn);
+    }
+    builder.init();
+}
+
+/// One line that names the setting, also where it came from the environment; the value, which can be a secret, is left
+/// out. Help and version are no errors.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    if error.kind() != ErrorKind::ValueValidation && error.kind() != ErrorKind::InvalidValue {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    };
+    let argument = text(ContextKind::InvalidArg);
+    let flag = argument.split_whitespace().next().unwrap_or_default();
+    let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
+    let reason = match std::error::Error::source(error) {
+        Some(source) => source.to_string(),
+        None if text(ContextKind::ValidValue).is_empty() => "must not be empty".to_owned(),
+        None => format!("must be one of {}", text(ContextKind::ValidValue)),
+    };
+    eprintln!("vestibule: {variable} ({flag}): {reason}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,32 @@
+//! From a letter to a message with headers (RFC 5322).
+
+use chrono::{DateTime, Utc};
+use lettre::Message;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox as Address, MultiPart, SinglePart};
+use uuid::Uuid;
+
+use crate::user;
+
+use super::Letter;
+
+/// Builds the message. Nothing in it comes from the person but the address, which was parsed, and the text of the parts.
+pub(super) fn build(from: &Address, id: Uuid, to: &str, letter: &Letter, at: DateTime<Utc>) -> Result<Message, String> {
+    let address = user::deliverable(to).and_then(|address| address.parse().ok());
+    let address = address.ok_or("the address cannot be mailed")?;
+    let part = |content_type: ContentType, body: &str| SinglePart::builder().header(content_type).body(body.to_owned());
+    Message::builder()
+        .from(from.clone())
+        .to(Address::new(None, address))
+        .subject(letter.subject.clone())
+        .date(at.into())
+        .message_id(Some(format!("<{id}@{}>", from.email.domain())))
+        // RFC 3834: nobody's holiday reply is wanted.
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(part(ContentType::TEXT_PLAIN, &letter.text))
+                .singlepart(part(ContentType::TEXT_HTML, &letter.html)),
+        )
+        .map_err(|error| format!("the letter cannot be built: {error}"))
+}
