@@ -176,3 +176,64 @@ fn is_bare_error(answer: &HttpResponse) -> bool {
     let is_error = answer.status().is_client_error() || answer.status().is_server_error();
     is_error && !answer.headers().contains_key(CONTENT_TYPE)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::{App as ActixApp, test};
+    use clap::Parser as _;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::Settings;
+    use crate::server::Service;
+
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    /// A service that never connects to anything.
+    fn app() -> App {
+        let arguments = [
+            "test",
+            "--listen=127.0.0.1:0",
+            "--database-url=postgres://127.0.0.1:1/none",
+            "--smtp-url=smtp://127.0.0.1:1",
+            "--secret-key=abababababababababababababababababababababababababababababababab",
+        ];
+        let settings = Arguments::try_parse_from(arguments).unwrap().settings;
+        Service::prepare(&settings, Clock::default()).unwrap().app().clone()
+    }
+
+    async fn panicking() -> HttpResponse {
+        panic!("with a secret in its text")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_a_problem_with_a_request_id_and_the_next_request_is_answered() {
+        let service = ActixApp::new()
+            .app_data(web::Data::new(app()))
+            .wrap(from_fn(edge))
+            .route("/panic", web::get().to(panicking))
+            .route("/fine", web::get().to(HttpResponse::NoContent));
+        let service = test::init_service(service).await;
+        for _ in 0..3 {
+            let request = test::TestRequest::get().uri("/panic").insert_header(("X-Request-Id", "mine")).to_request();
+            let error = test::try_call_service(&service, request).await.unwrap_err();
+            let answer = error.error_response();
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            for name in ["x-request-id", "x-content-type-options", "content-security-policy", "cache-control"] {
+                assert!(answer.headers().contains_key(name), "{name}");
+            }
+            let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((body["code"].as_str(), body["request_id"].as_str()), (Some("internal"), Some("mine")));
+            assert!(!body.to_string().contains("secret"));
+        }
+        let request = test::TestRequest::get().uri("/fine").to_request();
+        assert_eq!(test::call_service(&service, request).await.status(), StatusCode::NO_CONTENT);
+    }
+}
