@@ -13,7 +13,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFT
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
-use crate::app::{App, Stopping};
+use crate::app::{App, Stopping, Told};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::db::embedded::{self, Embedded, EmbeddedError};
@@ -144,6 +144,7 @@ impl Service {
             links,
             mailer,
             stopping: Stopping::default(),
+            told: Told::default(),
             config,
         };
         Ok(Self { app, listener, address, embedded })
