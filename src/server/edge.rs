@@ -9,8 +9,9 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -28,12 +29,16 @@ const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Two years, as the preload list asks.
 const HSTS: &str = "max-age=63072000; includeSubDomains";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The headers that scripts of the allowed origins may read.
+pub(super) const READABLE: [HeaderName; 2] = [RETRY_AFTER, X_REQUEST_ID];
 
 /// What the edge knows of a request from its beginning.
 struct Exchange {
     app: web::Data<App>,
     request_id: String,
     method: Method,
+    /// The allowed origin whose script asks.
+    reader: Option<HeaderValue>,
     began_at: Instant,
 }
 
@@ -46,8 +51,13 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let exchange =
-        Exchange { app, request_id: request_id(req.headers()), method: req.method().clone(), began_at: Instant::now() };
+    let exchange = Exchange {
+        request_id: request_id(req.headers()),
+        method: req.method().clone(),
+        reader: reader(req.headers(), &app.config.allowed_origins),
+        began_at: Instant::now(),
+        app,
+    };
     let answering = AssertUnwindSafe(next.call(req)).catch_unwind();
     let problem = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
         Ok(Ok(Ok(answer))) => return Ok(exchange.finish(answer.map_into_boxed_body())),
@@ -68,6 +78,10 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_harmless);
     given.map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
+}
+
+fn reader(headers: &HeaderMap, allowed: &[String]) -> Option<HeaderValue> {
+    headers.get(ORIGIN).filter(|origin| allowed.iter().any(|one| one.as_bytes() == origin.as_bytes())).cloned()
 }
 
 fn problem_of(error: &Error) -> Problem {
@@ -134,8 +148,21 @@ impl Exchange {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         let mut answer = answer.json(body);
+        self.let_read(answer.headers_mut());
         self.add_headers(answer.headers_mut());
         answer
+    }
+
+    /// What actix-cors does for other answers: a front-end that cannot read an error cannot tell what is wrong.
+    fn let_read(&self, headers: &mut HeaderMap) {
+        if let Some(reader) = &self.reader {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, reader.clone());
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            for name in READABLE {
+                headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, name.into());
+            }
+            headers.insert(VARY, HeaderValue::from_static("Origin"));
+        }
     }
 
     fn add_headers(&self, headers: &mut HeaderMap) {
