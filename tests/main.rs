@@ -25,5 +25,7 @@ mod mail_smtp;
 mod races;
 mod session;
 
+mod security;
+
 mod readme;
 mod settings;
