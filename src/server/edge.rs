@@ -20,6 +20,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::db;
 use crate::problem::{Code, Problem};
 
 /// How long a request may take as a whole.
@@ -58,7 +59,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         began_at: Instant::now(),
         app,
     };
-    let answering = AssertUnwindSafe(next.call(req)).catch_unwind();
+    let answering = AssertUnwindSafe(db::in_limited_time(next.call(req))).catch_unwind();
     let problem = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
         Ok(Ok(Ok(answer))) => return Ok(exchange.finish(answer.map_into_boxed_body())),
         Ok(Ok(Err(error))) => problem_of(&error),
