@@ -2,6 +2,7 @@
 
 mod browser;
 mod clients;
+mod faults;
 mod http;
 mod nothing_told;
 mod throttle;

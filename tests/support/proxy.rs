@@ -50,14 +50,16 @@ enum Target {
 
 impl Proxy {
     /// A proxy before the database at `url`.
-    pub async fn before(url: &str) -> Self {
+    pub fn before(url: &str) -> Self {
         let config: tokio_postgres::Config = url.parse().unwrap();
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let target = match &config.get_hosts()[0] {
             Host::Unix(folder) => Target::Unix(folder.join(format!(".s.PGSQL.{port}"))),
             Host::Tcp(host) => Target::Tcp(host.clone(), port),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let url = through(&config, listener.local_addr().unwrap());
         let state = watch::Sender::<State>::default();
         let task = tokio::spawn(accept(listener, target, state.clone()));
