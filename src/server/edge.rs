@@ -13,7 +13,7 @@ use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use futures_util::FutureExt as _;
@@ -126,7 +126,7 @@ impl Exchange {
             }
             None => answer,
         };
-        self.add_headers(answer.headers_mut());
+        self.complete(answer.response_mut());
         self.log(answer.status(), pattern.as_deref().unwrap_or("-"));
         answer
     }
@@ -150,7 +150,7 @@ impl Exchange {
         }
         let mut answer = answer.json(body);
         self.let_read(answer.headers_mut());
-        self.add_headers(answer.headers_mut());
+        self.complete(&mut answer);
         answer
     }
 
@@ -166,7 +166,12 @@ impl Exchange {
         }
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap) {
+    fn complete<B>(&self, answer: &mut HttpResponse<B>) {
+        if self.app.stopping.has_begun() {
+            // Whoever keeps the connection for the next request learns in time to make another one elsewhere.
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let headers = answer.headers_mut();
         let mut add_missing = |name: HeaderName, value: &'static str| {
             if !headers.contains_key(&name) {
                 headers.insert(name, HeaderValue::from_static(value));
