@@ -5,6 +5,9 @@ mod clients;
 mod faults;
 mod http;
 mod nothing_told;
+mod outages;
+mod overload;
+mod stop;
 mod throttle;
 mod timing;
 
