@@ -11,7 +11,9 @@ async fn the_service_serves_the_committed_document() {
 #[tokio::test]
 async fn under_https_the_document_names_the_cookie_that_is_used_there() {
     let key = "ab".repeat(32);
-    let app = TestApp::with_flags(&["--public-url", "https://auth.example.com", "--secret-key", &key]).await;
+    let app =
+        TestApp::with_flags(&["--public-url", "https://auth.example.com", "--secret-key", &key, "--dev-mailbox", "on"])
+            .await;
     let document = app.visitor().get("/openapi.json").await.expect(200).json();
     assert_eq!(document["components"]["securitySchemes"]["session_cookie"]["name"], "__Host-session");
 }

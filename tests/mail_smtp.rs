@@ -26,7 +26,7 @@ async fn a_letter_arrives_whole_and_its_link_confirms() {
     assert_eq!(letter.from().unwrap().first().unwrap().name(), Some("Inner Door"));
     let to: Vec<_> = letter.to().unwrap().iter().map(|address| address.address().unwrap()).collect();
     assert_eq!(to, ["Ada@example.com"]);
-    assert_eq!(letter.subject(), Some("Confirm your address for 127.0.0.1"));
+    assert_eq!(letter.subject(), Some("Confirm your address for Inner Door"));
     assert!(letter.message_id().unwrap().ends_with("@auth.example.com"));
     let age = app.clock.now().timestamp() - letter.date().unwrap().to_timestamp();
     assert!((-1..60).contains(&age), "{age}");

@@ -21,6 +21,7 @@ mod address;
 mod contract;
 mod errors;
 mod guard;
+mod mail;
 mod mail_smtp;
 mod races;
 mod session;

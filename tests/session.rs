@@ -184,7 +184,9 @@ async fn the_cookie_is_for_http_and_this_site_alone() {
 #[tokio::test]
 async fn under_https_the_cookie_is_secure_and_bound_to_the_host() {
     let key = "ab".repeat(32);
-    let app = TestApp::with_flags(&["--public-url", "https://auth.example.com", "--secret-key", &key]).await;
+    let app =
+        TestApp::with_flags(&["--public-url", "https://auth.example.com", "--secret-key", &key, "--dev-mailbox", "on"])
+            .await;
     let mut ada = app.member("ada").await;
     let answer = ada.sign_in().await;
     let cookie = answer.set_cookie().unwrap();

@@ -1,26 +1,16 @@
 //! Delivery of one letter: to an SMTP server, or into the development mailbox.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
+use lettre::Message;
 use lettre::message::Mailbox as Address;
-use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::transport::smtp::Error as SmtpError;
 use uuid::Uuid;
 
 use crate::config::{Config, MailTransport};
 
 use super::mailbox::{Mail, Mailbox, links};
+use super::smtp::{Refusal, Smtp};
 use super::{Letter, message};
-
-/// How long the server may take for one command.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a whole delivery may take.
-const SEND_TIMEOUT: Duration = Duration::from_secs(60);
-/// Letters on their way at once, and so connections to the server.
-pub(super) const CONNECTIONS: usize = 4;
-/// How long a connection is kept for the next letter.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// A letter was not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +35,7 @@ pub struct Delivery {
 
 #[derive(Clone)]
 enum Way {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Smtp(Smtp),
     Mailbox(Mailbox),
 }
 
@@ -57,12 +47,7 @@ impl Delivery {
     pub fn new(config: &Config) -> Result<Self, SmtpError> {
         let way = match &config.mail_transport {
             MailTransport::Mailbox(folder) => Way::Mailbox(Mailbox::new(folder.clone())),
-            MailTransport::Smtp(url) => Way::Smtp(
-                AsyncSmtpTransport::<Tokio1Executor>::from_url(url.reveal())?
-                    .timeout(Some(COMMAND_TIMEOUT))
-                    .pool_config(PoolConfig::new().max_size(CONNECTIONS as u32).idle_timeout(IDLE))
-                    .build(),
-            ),
+            MailTransport::Smtp(url) => Way::Smtp(Smtp::new(url)?),
         };
         Ok(Self { from: config.mail_from.clone(), way })
     }
@@ -84,36 +69,38 @@ impl Delivery {
         let message = message::build(&self.from, id, to, letter, at).map_err(DeliveryError::Permanent)?;
         match &self.way {
             Way::Mailbox(mailbox) => put(mailbox, id, to, letter, at, &message).await,
-            Way::Smtp(transport) => match tokio::time::timeout(SEND_TIMEOUT, transport.send(message)).await {
-                Ok(Ok(response)) => {
+            Way::Smtp(smtp) => match smtp.send(message).await {
+                Ok(response) => {
                     let text: Vec<&str> = response.message().collect();
                     Ok(format!("{} {}", response.code(), text.join(" ")))
                 }
-                Ok(Err(error)) => Err(self.judge(&error).await),
-                Err(_) => Err(DeliveryError::Temporary("the server took longer than 60 s".into())),
+                Err(refusal) => Err(judge(smtp, &refusal).await),
             },
         }
     }
 
-    /// Whether the server takes letters, without sending one.
+    /// Whether the server takes letters, without sending one; if not, why.
     ///
     /// # Errors
     /// What the server, or the way to it, says.
-    pub async fn probe(&self) -> Result<(), SmtpError> {
+    pub async fn probe(&self) -> Result<(), String> {
         match &self.way {
             Way::Mailbox(_) => Ok(()),
-            Way::Smtp(transport) => transport.test_connection().await.map(drop),
+            Way::Smtp(smtp) => smtp.probe().await.map_err(|refusal| refusal.to_string()),
         }
     }
+}
 
-    /// What a failure means. The reply alone does not tell whether it was about the letter: a greeting, a refused
-    /// password and a refused recipient can all be 5xx. But a server that still takes commands is there.
-    async fn judge(&self, error: &SmtpError) -> DeliveryError {
-        let reason = with_causes(error);
-        if let Err(error) = self.probe().await {
-            return DeliveryError::ServerAway(with_causes(&error));
-        }
-        if error.is_permanent() { DeliveryError::Permanent(reason) } else { DeliveryError::Temporary(reason) }
+/// What a refusal means. The reply alone does not tell whether it was about the letter: a greeting, a refused password
+/// and a refused recipient can all be 5xx. But a server that still takes commands is there.
+async fn judge(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
+    if let Refusal::Away(_) = refusal {
+        return DeliveryError::ServerAway(refusal.to_string());
+    }
+    match smtp.probe().await {
+        Err(reason) => DeliveryError::ServerAway(reason.to_string()),
+        Ok(()) if refusal.is_permanent() => DeliveryError::Permanent(refusal.to_string()),
+        Ok(()) => DeliveryError::Temporary(refusal.to_string()),
     }
 }
 
@@ -137,16 +124,4 @@ async fn put(
     let put = mailbox.put(mail, message.formatted()).await;
     put.map_err(|error| DeliveryError::Temporary(format!("the mailbox cannot be written to: {error}")))?;
     Ok(format!("put into the development mailbox as /dev/mailbox/{id}"))
-}
-
-/// An error with its causes, in one line.
-pub(super) fn with_causes(error: &SmtpError) -> String {
-    use std::error::Error as _;
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

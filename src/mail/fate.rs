@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::db::Connection;
 use crate::db::schema::{mails, users};
 
-use super::queue::CHANNEL;
+use super::queue;
 
 /// A letter and what became of it.
 #[derive(Clone, Debug, Queryable, Serialize)]
@@ -113,6 +113,6 @@ pub async fn retry(conn: &mut Connection, id: Option<Uuid>, now: DateTime<Utc>) 
             changed => changed?,
         };
     }
-    diesel::sql_query("select pg_notify($1, '')").bind::<diesel::sql_types::Text, _>(CHANNEL).execute(conn).await?;
+    queue::notify(conn).await?;
     Ok(retried)
 }

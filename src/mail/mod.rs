@@ -14,6 +14,7 @@ pub mod mailbox;
 mod message;
 mod plan;
 pub mod queue;
+mod smtp;
 mod worker;
 
 pub use advice::advice;

@@ -101,10 +101,17 @@ async fn insert_for(
         .collect();
     let promised = diesel::insert_into(mails::table).values(rows).on_conflict_do_nothing().execute(conn).await?;
     if promised > 0 {
-        // Heard when the transaction commits.
-        diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await?;
+        notify(conn).await?;
     }
     Ok(promised)
+}
+
+/// Has all instances look at the queue; heard when the transaction commits.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
+    diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await
 }
 
 /// Claims up to `limit` letters that are due, until `until`. Others skip what is being claimed; a claim whose holder
@@ -166,7 +173,7 @@ pub async fn set_sent(conn: &mut Connection, mail: &Claimed, now: DateTime<Utc>,
 }
 
 /// Puts a letter back that did not leave, to be tried again at `due_at`; or, if it `waits_for_server`, as soon as the
-/// mail server is back.
+/// mail server is back. Other instances, whose way to a server may be open, are told: they thought it was being sent.
 ///
 /// # Errors
 /// Those of the database.
@@ -177,6 +184,9 @@ pub async fn set_delayed(
     reply: &str,
     waits_for_server: bool,
 ) -> QueryResult<usize> {
+    if waits_for_server {
+        notify(conn).await?;
+    }
     diesel::update(mine(mail))
         .set((
             mails::due_at.eq(due_at),

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 use crate::db::DbError;
 
-use super::delivery::{self, CONNECTIONS};
 use super::plan::{MailerParts, Plan};
 use super::queue::{self, Claimed};
+use super::smtp::CONNECTIONS;
 use super::{DeliveryError, Templates, limits, listen};
 
 /// How long a claim lasts when nobody prolongs it: so long a letter waits whose instance was killed.
@@ -110,6 +110,8 @@ impl Mailer {
             }
             let free = CONNECTIONS - on_their_way.len();
             let wait = match self.inner.claim(free).await {
+                // Whoever comes back frees a place; until then the queue need not be looked at.
+                _ if free == 0 => POLL,
                 Ok(claimed) if claimed.is_empty() => self.inner.until_next_due().await,
                 Ok(claimed) => {
                     on_their_way.extend(claimed.into_iter().map(|mail| self.inner.handle(mail)));
@@ -155,7 +157,7 @@ impl Inner {
             tokio::time::sleep(SERVER_AGAIN.mul_f64(rand::random_range(0.8..1.2))).await;
             match self.parts.delivery.probe().await {
                 Ok(()) => break,
-                Err(error) => log::debug!("the mail server is away: {}", delivery::with_causes(&error)),
+                Err(error) => log::debug!("the mail server is away: {error}"),
             }
         }
         let now = self.parts.clock.now();

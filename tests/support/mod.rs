@@ -12,6 +12,7 @@ pub mod mailbox;
 pub mod proxy;
 pub mod raw;
 pub mod smtp;
+pub mod smtp_session;
 
 pub use actor::{Actor, Credential, password_of};
 pub use answer::Answer;

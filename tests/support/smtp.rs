@@ -1,15 +1,15 @@
 //! An SMTP server that takes every letter, or misbehaves as a test asks.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 
-use super::eventually;
+use super::smtp_session::serve;
+use super::{eventually, within};
 
 /// The moments at which the server can do something else than usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,10 +17,13 @@ pub enum Moment {
     /// Somebody connected.
     Greeting,
     Ehlo,
+    Auth,
     Mail,
     Rcpt,
     /// The command `DATA`.
     Data,
+    /// The first line of a letter came.
+    InLetter,
     /// The dot at the end of a letter.
     FinalDot,
     Rset,
@@ -45,43 +48,127 @@ pub enum Behaviour {
     Silence,
 }
 
+/// What it does about TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Nothing: neither from the start nor on demand.
+    None,
+    /// It offers STARTTLS.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+}
+
 /// A letter as it came over the wire.
 #[derive(Clone, Debug)]
 pub struct Caught {
     pub from: String,
     pub to: Vec<String>,
     pub raw: Vec<u8>,
+    pub at: Instant,
 }
 
-/// The server; it ends when this is dropped.
+impl Caught {
+    /// The source, as text.
+    pub fn source(&self) -> String {
+        String::from_utf8(self.raw.clone()).unwrap()
+    }
+
+    /// The value of a header that stands on one line.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> String {
+        let source = self.source();
+        let head = source.split("\r\n\r\n").next().unwrap();
+        let values: Vec<&str> = head.lines().filter_map(|line| line.strip_prefix(&format!("{name}: "))).collect();
+        assert_eq!(values.len(), 1, "{name} in {head}");
+        values[0].to_owned()
+    }
+}
+
+/// The server; it ends, and all its connections with it, when this is dropped.
 pub struct SmtpCatcher {
     pub url: String,
+    pub address: SocketAddr,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    _open: watch::Sender<()>,
 }
 
-#[derive(Default)]
-struct Shared {
+/// A port that is ours, at which nobody listens yet: connections are refused.
+pub struct Absent {
+    pub url: String,
+    socket: TcpSocket,
+}
+
+impl Absent {
+    pub fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { url: format!("smtp://{}", socket.local_addr().unwrap()), socket }
+    }
+
+    /// Somebody listens now.
+    pub fn appear(self) -> SmtpCatcher {
+        SmtpCatcher::open(Encryption::None, self.socket.listen(128).unwrap())
+    }
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) encryption: Encryption,
     letters: Mutex<Vec<Caught>>,
-    /// For each moment what to do the next times, and, with `None` left, the usual.
+    heard: Mutex<Vec<String>>,
+    connections: Mutex<Connections>,
+    /// For each moment what to do the next times.
     script: Mutex<HashMap<Moment, Vec<Behaviour>>>,
     /// What to do whenever the script says nothing.
     habits: Mutex<HashMap<Moment, Behaviour>>,
 }
 
+/// How many connections there were.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connections {
+    pub total: usize,
+    pub open: usize,
+    /// At most at once.
+    pub peak: usize,
+}
+
 impl SmtpCatcher {
+    /// A server without TLS, on any free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("smtp://{}", listener.local_addr().unwrap());
-        let shared = Arc::<Shared>::default();
+        Self::with(Encryption::None).await
+    }
+
+    /// A server that does this about TLS. Its certificate is for `localhost`, see `tests/fixtures/smtp`.
+    pub async fn encrypted(encryption: Encryption) -> Self {
+        Self::with(encryption).await
+    }
+
+    async fn with(encryption: Encryption) -> Self {
+        Self::open(encryption, TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    fn open(encryption: Encryption, listener: TcpListener) -> Self {
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::new(encryption));
+        let (open, closed) = watch::channel(());
         let serving = Arc::clone(&shared);
-        let task = tokio::spawn(async move {
+        tokio::spawn(until_closed(closed.clone(), async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&serving);
-                tokio::spawn(async move { serve(stream, &shared).await });
+                let (shared, closed) = (Arc::clone(&serving), closed.clone());
+                tokio::spawn(async move {
+                    shared.connected();
+                    until_closed(closed, serve(stream, &shared)).await;
+                    shared.connections.lock().unwrap().open -= 1;
+                });
             }
-        });
-        Self { url, shared, task }
+        }));
+        let url = match encryption {
+            Encryption::None => format!("smtp://{address}"),
+            Encryption::StartTls => format!("smtp://localhost:{}?tls=required", address.port()),
+            Encryption::Implicit => format!("smtps://localhost:{}", address.port()),
+        };
+        Self { url, address, shared, _open: open }
     }
 
     /// Does something else the next time; several calls are for several times.
@@ -96,144 +183,77 @@ impl SmtpCatcher {
 
     /// The letters so far, oldest first.
     pub fn letters(&self) -> Vec<Caught> {
-        self.shared.letters.lock().unwrap().clone()
+        self.shared.letters().clone()
+    }
+
+    /// The commands so far, as they came.
+    pub fn heard(&self) -> Vec<String> {
+        self.shared.heard.lock().unwrap().clone()
+    }
+
+    pub fn connections(&self) -> Connections {
+        *self.shared.connections.lock().unwrap()
     }
 
     /// Waits until that many letters came.
     pub async fn wait_for(&self, count: usize) -> Vec<Caught> {
-        eventually(&format!("{count} letters over SMTP"), async || {
+        self.wait_long_for(super::BOUND, count).await
+    }
+
+    /// The same with another bound.
+    pub async fn wait_long_for(&self, bound: Duration, count: usize) -> Vec<Caught> {
+        within(bound, &format!("{count} letters over SMTP"), async || {
             let letters = self.letters();
             (letters.len() >= count).then_some(letters)
         })
         .await
     }
+
+    /// Waits until somebody says a command that begins like this.
+    pub async fn wait_to_hear(&self, beginning: &str) {
+        eventually(beginning, async || self.heard().iter().any(|line| line.starts_with(beginning)).then_some(())).await;
+    }
 }
 
-impl Drop for SmtpCatcher {
-    fn drop(&mut self) {
-        self.task.abort();
+async fn until_closed(mut closed: watch::Receiver<()>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = closed.changed() => {}
     }
 }
 
 impl Shared {
-    fn next(&self, moment: Moment) -> Behaviour {
+    fn new(encryption: Encryption) -> Self {
+        Self {
+            encryption,
+            letters: Mutex::default(),
+            heard: Mutex::default(),
+            connections: Mutex::default(),
+            script: Mutex::default(),
+            habits: Mutex::default(),
+        }
+    }
+
+    fn connected(&self) {
+        let mut connections = self.connections.lock().unwrap();
+        connections.total += 1;
+        connections.open += 1;
+        connections.peak = connections.peak.max(connections.open);
+    }
+
+    pub(super) fn letters(&self) -> MutexGuard<'_, Vec<Caught>> {
+        self.letters.lock().unwrap()
+    }
+
+    pub(super) fn hear(&self, line: &str) {
+        self.heard.lock().unwrap().push(line.to_owned());
+    }
+
+    pub(super) fn next(&self, moment: Moment) -> Behaviour {
         let mut script = self.script.lock().unwrap();
         match script.get_mut(&moment).filter(|next| !next.is_empty()) {
             Some(next) => next.remove(0),
             None => self.habits.lock().unwrap().get(&moment).cloned().unwrap_or(Behaviour::Usual),
         }
     }
-}
-
-struct Session<'a> {
-    shared: &'a Shared,
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-    from: String,
-    to: Vec<String>,
-}
-
-async fn serve(stream: TcpStream, shared: &Shared) {
-    let (reader, writer) = stream.into_split();
-    let mut session = Session { shared, reader: BufReader::new(reader), writer, from: String::new(), to: Vec::new() };
-    if session.answer(Moment::Greeting, "220 catcher ESMTP").await.is_none() {
-        return;
-    }
-    while let Some(line) = session.line().await {
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        if session.command(&line).await.is_none() {
-            return;
-        }
-    }
-}
-
-impl Session<'_> {
-    async fn line(&mut self) -> Option<Vec<u8>> {
-        let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line).await.ok()?;
-        (read > 0).then_some(line)
-    }
-
-    async fn say(&mut self, text: &str) -> Option<()> {
-        self.writer.write_all(format!("{text}\r\n").as_bytes()).await.ok()
-    }
-
-    /// Does what is to be done at this moment; `None` ends the connection, `false` is a refusal.
-    async fn answer(&mut self, moment: Moment, usual: &str) -> Option<bool> {
-        match self.shared.next(moment) {
-            Behaviour::Usual | Behaviour::TakeAndHangUp => {}
-            Behaviour::Delay(delay) => tokio::time::sleep(delay).await,
-            Behaviour::HangUp => return None,
-            Behaviour::Silence => std::future::pending().await,
-            Behaviour::Reply(line) => {
-                self.say(&line).await?;
-                return Some(line.starts_with(['2', '3']));
-            }
-        }
-        self.say(usual).await.map(|()| true)
-    }
-
-    async fn command(&mut self, line: &str) -> Option<()> {
-        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
-        match verb.as_str() {
-            "EHLO" | "HELO" => {
-                self.answer(Moment::Ehlo, "250-catcher\r\n250-8BITMIME\r\n250 SMTPUTF8").await?;
-            }
-            "MAIL" => {
-                self.to.clear();
-                self.from = address(line);
-                self.answer(Moment::Mail, "250 ok").await?;
-            }
-            "RCPT" => {
-                if self.answer(Moment::Rcpt, "250 ok").await? {
-                    self.to.push(address(line));
-                }
-            }
-            "DATA" => {
-                if self.answer(Moment::Data, "354 go on").await? {
-                    self.take_letter().await?;
-                }
-            }
-            "RSET" => drop(self.answer(Moment::Rset, "250 ok").await?),
-            "NOOP" => drop(self.answer(Moment::Noop, "250 ok").await?),
-            "QUIT" => {
-                self.answer(Moment::Quit, "221 bye").await?;
-                return None;
-            }
-            _ => self.say("500 unknown").await?,
-        }
-        Some(())
-    }
-
-    async fn take_letter(&mut self) -> Option<()> {
-        let mut raw = Vec::new();
-        loop {
-            let line = self.line().await?;
-            if line == b".\r\n" {
-                break;
-            }
-            // RFC 5321, section 4.5.2: a dot at the beginning of a line was doubled.
-            raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-        }
-        let caught = Caught { from: self.from.clone(), to: self.to.clone(), raw };
-        let behaviour = self.shared.next(Moment::FinalDot);
-        match behaviour {
-            Behaviour::TakeAndHangUp => {
-                self.shared.letters.lock().unwrap().push(caught);
-                return None;
-            }
-            Behaviour::HangUp => return None,
-            Behaviour::Silence => std::future::pending().await,
-            Behaviour::Reply(line) => return self.say(&line).await,
-            Behaviour::Delay(delay) => tokio::time::sleep(delay).await,
-            Behaviour::Usual => {}
-        }
-        self.shared.letters.lock().unwrap().push(caught);
-        self.say("250 taken").await
-    }
-}
-
-fn address(line: &str) -> String {
-    let address = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-    address.map_or_else(String::new, |(address, _)| address.to_owned())
 }

@@ -1,0 +1,166 @@
+//! A mail server that misbehaves costs a letter time, never its arrival, and the API nothing.
+
+use std::time::{Duration, Instant};
+
+use chrono::Duration as Span;
+
+use super::{app_at, app_with, fate_of, fate_that, mail_health, promise_many, promised, until_mail_is, wake};
+use crate::support::smtp::{Absent, Behaviour, Moment, SmtpCatcher};
+
+/// How long a letter may take whose server is asked every few seconds whether it is back.
+const OUTAGE: Duration = Duration::from_secs(60);
+
+fn reply(line: &str) -> Behaviour {
+    Behaviour::Reply(line.to_owned())
+}
+
+#[tokio::test]
+async fn letters_wait_for_a_server_that_is_absent() {
+    let absent = Absent::new();
+    let app = app_at(&absent.url).await;
+    let (ada, _) = (promised(&app, "ada").await, promised(&app, "bob").await);
+    until_mail_is(&app, "degraded").await;
+    let fate = fate_that(&app, &ada, "was tried", |fate| fate.attempts > 0 && fate.waits_for_server).await;
+    assert_eq!(fate.state, "queued");
+    assert!(fate.reply.contains("refused"), "{fate:?}");
+    let smtp = absent.appear();
+    let letters = smtp.wait_long_for(OUTAGE, 2).await;
+    assert_eq!(letters.len(), 2);
+    until_mail_is(&app, "ok").await;
+}
+
+#[tokio::test]
+async fn letters_wait_while_the_server_greets_with_421() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, reply("421 4.3.2 closing for today"));
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    until_mail_is(&app, "degraded").await;
+    let fate = fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
+    assert!(fate.state == "queued" && fate.reply.contains("closing for today"), "{fate:?}");
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    smtp.wait_long_for(OUTAGE, 1).await;
+    until_mail_is(&app, "ok").await;
+}
+
+#[tokio::test]
+async fn a_letter_that_is_refused_for_now_comes_later_as_the_same_letter() {
+    for moment in [Moment::Mail, Moment::Rcpt, Moment::Data, Moment::FinalDot] {
+        let smtp = SmtpCatcher::start().await;
+        smtp.once(moment, reply("451 4.7.1 greylisted"));
+        let app = app_with(&smtp).await;
+        let ada = promised(&app, "ada").await;
+        let fate = fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
+        assert!(fate.reply.contains("greylisted") && fate.state == "queued", "{moment:?}: {fate:?}");
+        assert!(fate.due_in > 0 && !fate.waits_for_server, "{moment:?}: {fate:?}");
+        assert_eq!(mail_health(&app).await, "ok", "{moment:?}: the server is there");
+        app.clock.advance(Span::seconds(10));
+        wake(&app).await;
+        let letters = smtp.wait_for(1).await;
+        assert_eq!(letters[0].header("Message-ID"), format!("<{}@localhost>", fate.id), "{moment:?}");
+        let fate = fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
+        assert_eq!((fate.attempts, fate.reply.as_str()), (2, "250 taken"), "{moment:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_letter_that_is_refused_for_good_is_parked_and_blocks_no_other() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.once(Moment::Rcpt, reply("550 5.1.1 no such user"));
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    let fate = fate_that(&app, &ada, "is given up", |fate| fate.state == "parked").await;
+    assert!(fate.reply.contains("no such user") && fate.attempts == 1, "{fate:?}");
+    let bob = promised(&app, "bob").await;
+    assert_eq!(smtp.wait_for(1).await[0].to, [bob.email]);
+    assert_eq!(mail_health(&app).await, "ok");
+}
+
+#[tokio::test]
+async fn a_refused_password_parks_nothing() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Auth, reply("535 5.7.8 bad credentials"));
+    let app = app_at(&smtp.url.replace("smtp://", "smtp://robot:wrong@")).await;
+    let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
+    until_mail_is(&app, "degraded").await;
+    fate_that(&app, &ada, "was tried", |fate| fate.reply.contains("bad credentials")).await;
+    for actor in [&ada, &bob] {
+        assert_eq!(fate_of(&app, actor).await.state, "queued");
+    }
+    smtp.always(Moment::Auth, Behaviour::Usual);
+    smtp.wait_long_for(OUTAGE, 2).await;
+    assert!(smtp.heard().iter().all(|line| !line.contains("wrong")));
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_slows_nobody_down() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, Behaviour::Silence);
+    let app = app_with(&smtp).await;
+    promise_many(&app.database, 10).await;
+    for n in 0..10 {
+        let asked_at = Instant::now();
+        promised(&app, &format!("ada{n}")).await;
+        assert!(asked_at.elapsed() < Duration::from_secs(5), "a registration took {:?}", asked_at.elapsed());
+    }
+    until_mail_is(&app, "degraded").await;
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    let letters = smtp.wait_long_for(OUTAGE, 20).await;
+    assert_eq!(letters.len(), 20);
+}
+
+#[tokio::test]
+async fn a_server_that_freezes_in_the_middle_is_talked_to_anew() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.once(Moment::FinalDot, Behaviour::Silence);
+    smtp.once(Moment::Greeting, Behaviour::Usual);
+    smtp.always(Moment::Greeting, Behaviour::Silence);
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    until_mail_is(&app, "degraded").await;
+    assert_eq!(fate_of(&app, &ada).await.state, "queued");
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    smtp.wait_long_for(OUTAGE, 1).await;
+    fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_a_letter_loses_nothing() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.once(Moment::InLetter, Behaviour::HangUp);
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    fate_that(&app, &ada, "was tried", |fate| fate.attempts == 1 && !fate.reply.is_empty()).await;
+    app.clock.advance(Span::seconds(10));
+    wake(&app).await;
+    smtp.wait_for(1).await;
+    fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
+    assert_eq!(smtp.letters().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_a_letter_costs_one_duplicate_with_the_same_identity() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.once(Moment::FinalDot, Behaviour::TakeAndHangUp);
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
+    app.clock.advance(Span::seconds(10));
+    wake(&app).await;
+    fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
+    let letters = smtp.letters();
+    assert_eq!(letters.len(), 2);
+    assert_eq!(letters[0].header("Message-ID"), letters[1].header("Message-ID"));
+}
+
+#[tokio::test]
+async fn connections_are_few_and_are_used_again() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::FinalDot, Behaviour::Delay(Duration::from_millis(20)));
+    let app = app_with(&smtp).await;
+    promise_many(&app.database, 40).await;
+    let letters = smtp.wait_for(40).await;
+    assert_eq!(letters.len(), 40);
+    let connections = smtp.connections();
+    assert!(connections.peak <= 4 && connections.total <= 8, "{connections:?}");
+}

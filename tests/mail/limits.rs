@@ -1,0 +1,171 @@
+//! Letters per address: what exceeds the limits waits, and is neither dropped nor piled up.
+
+use chrono::Duration as Span;
+use serde_json::json;
+use vestibule::config::Switch;
+
+use super::{fate_of, fate_that, wake};
+use crate::support::{Actor, TestApp, eventually};
+
+async fn limited() -> TestApp {
+    TestApp::with(|settings| settings.rate_limits = Switch::On).await
+}
+
+/// One more account for this spelling of an address.
+async fn register(app: &TestApp, spelling: &str) -> Actor {
+    let mut actor = Actor::new(app, "ada");
+    actor.email = spelling.to_owned();
+    actor.register_as(json!({ "email": spelling, "password": actor.password })).await.expect(202);
+    actor
+}
+
+async fn resend(app: &TestApp, spelling: &str) {
+    app.visitor().post_json("/resend", &json!({ "email": spelling })).await.expect(202);
+}
+
+/// Letters to anybody that left.
+async fn left(app: &TestApp) -> i64 {
+    app.database.number("select count(*) from departures").await
+}
+
+/// Waits until all letters either left or wait for their time, and gives how many left so far.
+async fn settled(app: &TestApp) -> i64 {
+    wake(app).await;
+    app.mailbox.settled().await;
+    left(app).await
+}
+
+/// Moves the clock to the moment at which the next letter may leave, and gives the seconds.
+async fn advance_to_next(app: &TestApp) -> i64 {
+    let now = app.clock.now().to_rfc3339();
+    let statement = format!(
+        "select coalesce(ceil(extract(epoch from min(due_at) - timestamptz '{now}')), -1)::bigint from mails \
+         where state = 'queued'"
+    );
+    let wait = app.database.number(&statement).await;
+    assert!(wait >= 0, "no letter waits");
+    app.clock.advance(Span::seconds(wait + 1));
+    wait
+}
+
+#[tokio::test]
+async fn letters_to_one_address_leave_a_minute_apart_whatever_its_spelling_and_account() {
+    let app = limited().await;
+    register(&app, "ada@example.com").await;
+    app.mailbox.letter_to("ada@example.com").await;
+    let second = register(&app, "ADA@Example.com").await;
+    let fate = fate_that(&app, &second, "waits", |fate| fate.due_in > 0).await;
+    assert!((40..=60).contains(&fate.due_in) && fate.state == "queued" && fate.attempts == 0, "{fate:?}");
+    assert_eq!(settled(&app).await, 1);
+    app.clock.advance(Span::seconds(61));
+    wake(&app).await;
+    app.mailbox.letter_to("ADA@Example.com").await;
+    assert_eq!(settled(&app).await, 2);
+}
+
+#[tokio::test]
+async fn other_addresses_do_not_wait() {
+    let app = limited().await;
+    for name in ["ada", "bob", "cyd"] {
+        register(&app, &format!("{name}@example.com")).await;
+        app.mailbox.letter_to(&format!("{name}@example.com")).await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_gets_ten_letters_an_hour_and_thirty_a_day() {
+    let app = limited().await;
+    register(&app, "ada@example.com").await;
+    let start = app.clock.now();
+    let mut left_at = Vec::new();
+    for count in 1..=31 {
+        app.mailbox.exactly("ada@example.com", count).await;
+        left_at.push((app.clock.now() - start).num_seconds());
+        resend(&app, "ada@example.com").await;
+        settled(&app).await;
+        assert!(advance_to_next(&app).await > 0, "letter {count}");
+        wake(&app).await;
+        app.mailbox.letters_to("ada@example.com", count + 1).await;
+    }
+    for pair in left_at.windows(2) {
+        assert!(pair[1] - pair[0] >= 60, "{left_at:?}");
+    }
+    for ten in left_at.windows(11) {
+        assert!(ten[10] - ten[0] >= 3600, "{left_at:?}");
+    }
+    assert!(left_at[29] < 24 * 3600 && left_at[30] >= 24 * 3600, "{left_at:?}");
+    assert!(left_at[9] < 3600, "the limits are no tighter than they say: {left_at:?}");
+}
+
+#[tokio::test]
+async fn accounts_that_displace_each_other_do_not_outrun_the_limit() {
+    let app = limited().await;
+    for _ in 0..8 {
+        register(&app, "ada@example.com").await;
+    }
+    assert_eq!(settled(&app).await, 1);
+    let mut seen = 1;
+    // The newest three are kept; their letters are delayed and not dropped.
+    while app.database.number("select count(*) from mails where state = 'queued'").await > 0 {
+        advance_to_next(&app).await;
+        let now_left = settled(&app).await;
+        assert!(now_left <= seen + 1, "one at a time");
+        seen = now_left;
+    }
+    let kept = "select count(*) from users u where not exists \
+                (select from mails m where m.user_id = u.id and m.state = 'sent')";
+    assert_eq!(app.database.number(kept).await, 0, "every account that is left got its letter");
+    assert_eq!(app.database.number("select count(*) from users").await, 3);
+}
+
+#[tokio::test]
+async fn a_resend_while_a_letter_waits_promises_nothing_more() {
+    let app = limited().await;
+    register(&app, "ada@example.com").await;
+    app.mailbox.letter_to("ada@example.com").await;
+    for _ in 0..5 {
+        resend(&app, "ada@example.com").await;
+    }
+    assert_eq!(app.database.number("select count(*) from mails").await, 2);
+    settled(&app).await;
+    advance_to_next(&app).await;
+    wake(&app).await;
+    app.mailbox.letters_to("ada@example.com", 2).await;
+    app.clock.advance(Span::days(1));
+    settled(&app).await;
+    app.mailbox.exactly("ada@example.com", 2).await;
+}
+
+#[tokio::test]
+async fn an_owner_is_told_of_registrations_once_an_hour() {
+    let app = limited().await;
+    let owner = app.member("ada").await;
+    app.clock.advance(Span::hours(2));
+    let first = register(&app, &owner.email).await;
+    app.mailbox.letters_to(&owner.email, 2).await;
+    assert_eq!(fate_that(&app, &first, "left", |fate| fate.state == "sent").await.attempts, 1);
+    register(&app, &owner.email).await;
+    settled(&app).await;
+    let fate = fate_of(&app, &owner).await;
+    assert!((3500..=3600).contains(&fate.due_in), "{fate:?}");
+    advance_to_next(&app).await;
+    wake(&app).await;
+    let letters = app.mailbox.letters_to(&owner.email, 3).await;
+    assert_eq!(letters[0].subject, letters[1].subject);
+    assert!(letters[0].links.is_empty());
+}
+
+#[tokio::test]
+async fn instances_share_the_limit() {
+    let app = limited().await;
+    let other = app.beside(|settings| settings.rate_limits = Switch::On).await;
+    let here = (0..3).map(|n| format!("both{n}@example.com"));
+    for address in here.clone() {
+        let (first, second) = tokio::join!(register(&app, &address), register(&other, &address));
+        assert_eq!(first.email, second.email);
+    }
+    eventually("one letter each left", async || (left(&app).await == 3).then_some(())).await;
+    assert_eq!(settled(&app).await, 3);
+    let waiting = "select count(*) from mails where state = 'queued' and due_at > queued_at + interval '30 s'";
+    eventually("the others wait", async || (app.database.number(waiting).await == 3).then_some(())).await;
+}

@@ -1,0 +1,105 @@
+//! Mail from outside: whoever got a 202 gets the letter, whatever the server, the network or a kill does meanwhile.
+
+mod durable;
+mod faults;
+mod faults_tls;
+mod limits;
+mod outage;
+mod shared_queue;
+
+use serde_json::json;
+use vestibule::config::Secret;
+
+use crate::support::smtp::SmtpCatcher;
+use crate::support::{Actor, TestApp, eventually};
+
+/// A service that sends through `smtp`.
+async fn app_with(smtp: &SmtpCatcher) -> TestApp {
+    app_at(&smtp.url).await
+}
+
+/// A service that sends to this URL.
+async fn app_at(url: &str) -> TestApp {
+    TestApp::with(|settings| settings.smtp_url = Some(Secret::from(url.to_owned()))).await
+}
+
+/// Somebody who registered and so was promised a letter.
+async fn promised(app: &TestApp, name: &str) -> Actor {
+    let actor = Actor::new(app, name);
+    actor.register_as(json!({ "email": actor.email, "password": actor.password })).await.expect(202);
+    actor
+}
+
+/// What the queue says about the newest letter to somebody.
+#[derive(Clone, Debug)]
+struct Fate {
+    id: String,
+    state: String,
+    attempts: i64,
+    /// Seconds from now on.
+    due_in: i64,
+    waits_for_server: bool,
+    reply: String,
+}
+
+async fn fate_of(app: &TestApp, actor: &Actor) -> Fate {
+    let statement = format!(
+        "select m.id, state, attempts, extract(epoch from due_at - timestamptz '{}')::bigint, waits_for_server, \
+         last_reply from mails m join users u on u.id = user_id where email = '{}' order by queued_at desc limit 1",
+        app.clock.now().to_rfc3339(),
+        actor.email
+    );
+    let rows = app.database.rows(&statement).await;
+    let mut values = rows.into_iter().next().unwrap().into_iter().map(Option::unwrap_or_default);
+    let mut next = || values.next().unwrap();
+    Fate {
+        id: next(),
+        state: next(),
+        attempts: next().parse().unwrap(),
+        due_in: next().parse().unwrap(),
+        waits_for_server: next() == "t",
+        reply: next(),
+    }
+}
+
+/// Waits until the queue says this about the letter to somebody.
+async fn fate_that(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&Fate) -> bool) -> Fate {
+    let what = format!("the letter to {} {what}", actor.email);
+    eventually(&what, async || Some(fate_of(app, actor).await).filter(&is_so)).await
+}
+
+/// Has the worker look at the queue: it sleeps by the clock on the wall, which the test's does not move.
+async fn wake(app: &TestApp) {
+    app.database.rows("select pg_notify('vestibule_mails', '')").await;
+}
+
+/// What readiness says about mail; it is up in any case.
+async fn mail_health(app: &TestApp) -> String {
+    let answer = app.http.request("GET", "/health/ready").send().await.expect(200);
+    answer.json()["checks"]["mail"].as_str().unwrap().to_owned()
+}
+
+async fn until_mail_is(app: &TestApp, health: &str) {
+    let bound = std::time::Duration::from_secs(60);
+    let what = format!("mail is {health}");
+    crate::support::within(bound, &what, async || (mail_health(app).await == health).then_some(())).await;
+}
+
+/// Promises `count` letters at once, to addresses from `p1@example.com` on: what registrations leave in the tables,
+/// without the passwords.
+async fn promise_many(database: &crate::support::database::TestDatabase, count: usize) {
+    database.rows(&promises(count)).await;
+}
+
+fn promises(count: usize) -> String {
+    format!(
+        "with a as (insert into addresses select 'p' || n || '@example.com', decode(repeat('00', 16), 'hex'), 10, now() \
+                    from generate_series(1, {count}) n returning canonical), \
+              u as (insert into users (id, email, email_canonical, password_hash, created_at) \
+                    select gen_random_uuid(), canonical, canonical, 'x', now() from a returning id) \
+         insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
+         select gen_random_uuid(), id, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', \
+                'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), 'queued', now(), now(), 0, false \
+         from u; select pg_notify('vestibule_mails', '')"
+    )
+}

@@ -1,0 +1,83 @@
+//! Long outages: waits that grow, letters that are given up in the end, and links that work nevertheless.
+
+use chrono::Duration as Span;
+use serde_json::json;
+
+use super::{app_with, fate_of, fate_that, promised, until_mail_is, wake};
+use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
+use crate::support::{Actor, TestApp};
+
+/// Has the letter tried again, and waits for what comes of it.
+async fn next_try(app: &TestApp, actor: &Actor, attempts: i64) -> super::Fate {
+    wake(app).await;
+    fate_that(app, actor, &format!("was tried {attempts} times"), |fate| {
+        fate.attempts == attempts && (fate.due_in > 0 || fate.state != "queued")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn waits_grow_to_half_an_hour_and_end_after_two_days() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Rcpt, Behaviour::Reply("452 4.2.2 mailbox full".to_owned()));
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    let mut usual = 5.0;
+    for attempts in 1..12 {
+        let fate = next_try(&app, &ada, attempts).await;
+        let (shortest, longest) = ((usual * 0.8f64).floor() as i64 - 2, (usual * 1.2).ceil() as i64);
+        assert!((shortest..=longest).contains(&fate.due_in), "try {attempts}: {fate:?}, usually {usual} s");
+        usual = (usual * 2.0).min(1800.0);
+        app.clock.advance(Span::seconds(fate.due_in + 1));
+    }
+    app.clock.advance(Span::hours(48));
+    let fate = next_try(&app, &ada, 12).await;
+    assert_eq!(fate.state, "parked");
+    assert!(fate.reply.contains("mailbox full"), "{fate:?}");
+    assert!(smtp.letters().is_empty());
+}
+
+#[tokio::test]
+async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    until_mail_is(&app, "degraded").await;
+    app.clock.advance(Span::days(3));
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    let letters = smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await;
+    let source = letters[0].source();
+    let message = mail_parser::MessageParser::default().parse(&source).unwrap();
+    let text = message.body_text(0).unwrap();
+    let link = text.split_whitespace().find(|word| word.contains("/confirm/")).unwrap();
+    let path = url::Url::parse(link).unwrap().path().to_owned();
+    assert_eq!(ada.post(&path).await.expect(200).json(), json!({ "status": "confirmed" }));
+}
+
+#[tokio::test]
+async fn no_table_holds_a_link_while_its_letter_waits() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
+    let app = app_with(&smtp).await;
+    promised(&app, "ada").await;
+    until_mail_is(&app, "degraded").await;
+    let rows = app.database.rows("select m::text from mails m").await;
+    let row = rows[0][0].clone().unwrap();
+    assert!(row.contains("confirm_email") && !row.contains("http") && !row.contains("/confirm"), "{row}");
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_written_is_parked_and_blocks_no_other() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
+    let app = app_with(&smtp).await;
+    let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
+    until_mail_is(&app, "degraded").await;
+    let id = fate_of(&app, &ada).await.id;
+    app.database.rows(&format!("update mails set context = '{{\"at\": 1}}' where id = '{id}'")).await;
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    assert_eq!(smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await[0].to, [bob.email]);
+    let fate = fate_that(&app, &ada, "is given up", |fate| fate.state == "parked").await;
+    assert!(fate.reply.contains("occasion"), "{fate:?}");
+}

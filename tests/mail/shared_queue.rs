@@ -1,0 +1,58 @@
+//! Several instances, one queue: each letter leaves once, from whichever instance can send it.
+//!
+//! `SHARED_QUEUE_LETTERS` (300) makes it larger.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use vestibule::config::Secret;
+
+use super::durable::count_from_environment;
+use super::{app_with, promise_many, promised};
+use crate::support::binary::Process;
+use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::smtp::{Absent, SmtpCatcher};
+use crate::support::within;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_on_one_queue_send_every_letter_once() {
+    let count = count_from_environment("SHARED_QUEUE_LETTERS", 300);
+    let database = TestDatabase::migrated();
+    let catchers = [SmtpCatcher::start().await, SmtpCatcher::start().await];
+    let mut processes = Vec::new();
+    for smtp in &catchers {
+        let variables =
+            [("DATABASE_URL", database.url.as_str()), ("SMTP_URL", smtp.url.as_str()), ("RATE_LIMITS", "off")];
+        let process = Process::start(&fresh_dir("shared"), &variables);
+        process.ready().await;
+        processes.push(process);
+    }
+    let began_at = Instant::now();
+    promise_many(&database, count).await;
+    within(Duration::from_secs(120), "the queue gets empty", async || {
+        (database.number("select count(*) from mails where state <> 'sent'").await == 0).then_some(())
+    })
+    .await;
+    let took = began_at.elapsed();
+    let came = catchers.each_ref().map(|smtp| smtp.letters());
+    let shares = came.each_ref().map(Vec::len);
+    let all: BTreeSet<String> = came.iter().flatten().map(|letter| letter.to[0].clone()).collect();
+    let ids: BTreeSet<String> = came.iter().flatten().map(|letter| letter.header("Message-ID")).collect();
+    println!("two processes, {count} letters: {shares:?} sent by each, {} different, in {took:?}", all.len());
+    assert_eq!(shares[0] + shares[1], count, "none twice");
+    assert_eq!((all.len(), ids.len()), (count, count), "none missing");
+    assert!(shares[0] > 0 && shares[1] > 0, "both work: {shares:?}");
+}
+
+#[tokio::test]
+async fn a_letter_promised_where_it_cannot_leave_leaves_elsewhere() {
+    let (smtp, absent) = (SmtpCatcher::start().await, Absent::new());
+    let there = app_with(&smtp).await;
+    let here = there.beside(|settings| settings.smtp_url = Some(Secret::from(absent.url.clone()))).await;
+    for n in 1..=3 {
+        promised(&here, &format!("ada{n}")).await;
+        // Before the end of a claim, or of the slow poll: somebody was told.
+        smtp.wait_for(n).await;
+    }
+    assert_eq!(smtp.letters().len(), 3);
+}

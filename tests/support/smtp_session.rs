@@ -1,0 +1,175 @@
+//! One connection to the catcher: the commands, and the certificate.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::smtp::{Behaviour, Caught, Encryption, Moment, Shared};
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+struct Session<'a> {
+    shared: &'a Shared,
+    /// `None` only while it changes to TLS.
+    stream: Option<BufReader<Box<dyn Stream>>>,
+    is_encrypted: bool,
+    from: String,
+    to: Vec<String>,
+}
+
+/// Talks until either side has had enough.
+pub(super) async fn serve(stream: TcpStream, shared: &Shared) {
+    let stream: Option<BufReader<Box<dyn Stream>>> = Some(BufReader::new(Box::new(stream)));
+    let mut session = Session { shared, stream, is_encrypted: false, from: String::new(), to: Vec::new() };
+    let _ = session.talk().await;
+}
+
+impl Session<'_> {
+    async fn talk(&mut self) -> Option<()> {
+        if self.shared.encryption == Encryption::Implicit {
+            self.encrypt().await?;
+        }
+        self.answer(Moment::Greeting, "220 catcher ESMTP").await?;
+        loop {
+            let line = self.line().await?;
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            self.shared.hear(&line);
+            self.command(&line).await?;
+        }
+    }
+
+    async fn encrypt(&mut self) -> Option<()> {
+        let stream = self.stream.take()?.into_inner();
+        let stream = acceptor().accept(stream).await.ok()?;
+        self.stream = Some(BufReader::new(Box::new(stream)));
+        self.is_encrypted = true;
+        Some(())
+    }
+
+    async fn line(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        let read = self.stream.as_mut()?.read_until(b'\n', &mut line).await.ok()?;
+        (read > 0).then_some(line)
+    }
+
+    async fn say(&mut self, text: &str) -> Option<()> {
+        let stream = self.stream.as_mut()?;
+        stream.write_all(format!("{text}\r\n").as_bytes()).await.ok()?;
+        stream.flush().await.ok()
+    }
+
+    /// Does what is to be done at this moment; `None` ends the connection, `false` is a refusal.
+    async fn answer(&mut self, moment: Moment, usual: &str) -> Option<bool> {
+        match self.shared.next(moment) {
+            Behaviour::Usual | Behaviour::TakeAndHangUp => {}
+            Behaviour::Delay(delay) => tokio::time::sleep(delay).await,
+            Behaviour::HangUp => return None,
+            Behaviour::Silence => std::future::pending().await,
+            Behaviour::Reply(line) => {
+                self.say(&line).await?;
+                return Some(line.starts_with(['2', '3']));
+            }
+        }
+        self.say(usual).await.map(|()| true)
+    }
+
+    async fn command(&mut self, line: &str) -> Option<()> {
+        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        match verb.as_str() {
+            "EHLO" | "HELO" => drop(self.answer(Moment::Ehlo, &self.abilities()).await?),
+            "STARTTLS" if self.offers_encryption() => {
+                self.say("220 go on").await?;
+                self.encrypt().await?;
+            }
+            "AUTH" => drop(self.answer(Moment::Auth, "235 welcome").await?),
+            "MAIL" => {
+                self.to.clear();
+                self.from = address(line);
+                self.answer(Moment::Mail, "250 ok").await?;
+            }
+            "RCPT" => {
+                if self.answer(Moment::Rcpt, "250 ok").await? {
+                    self.to.push(address(line));
+                }
+            }
+            "DATA" => {
+                if self.answer(Moment::Data, "354 go on").await? {
+                    self.take_letter().await?;
+                }
+            }
+            "RSET" => drop(self.answer(Moment::Rset, "250 ok").await?),
+            "NOOP" => drop(self.answer(Moment::Noop, "250 ok").await?),
+            "QUIT" => {
+                self.answer(Moment::Quit, "221 bye").await?;
+                return None;
+            }
+            _ => self.say("502 unknown").await?,
+        }
+        Some(())
+    }
+
+    fn offers_encryption(&self) -> bool {
+        self.shared.encryption == Encryption::StartTls && !self.is_encrypted
+    }
+
+    fn abilities(&self) -> String {
+        let starttls = if self.offers_encryption() { "250-STARTTLS\r\n" } else { "" };
+        format!("250-catcher\r\n{starttls}250-8BITMIME\r\n250-AUTH PLAIN LOGIN\r\n250 SMTPUTF8")
+    }
+
+    async fn take_letter(&mut self) -> Option<()> {
+        let mut raw = Vec::new();
+        loop {
+            let line = self.line().await?;
+            if raw.is_empty() && matches!(self.shared.next(Moment::InLetter), Behaviour::HangUp) {
+                return None;
+            }
+            if line == b".\r\n" {
+                break;
+            }
+            // RFC 5321, section 4.5.2: a dot at the beginning of a line was doubled.
+            raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+        }
+        let caught = Caught { from: self.from.clone(), to: self.to.clone(), raw, at: Instant::now() };
+        match self.shared.next(Moment::FinalDot) {
+            Behaviour::TakeAndHangUp => {
+                self.shared.letters().push(caught);
+                return None;
+            }
+            Behaviour::HangUp => return None,
+            Behaviour::Silence => std::future::pending().await,
+            Behaviour::Reply(line) => return self.say(&line).await,
+            Behaviour::Delay(delay) => tokio::time::sleep(delay).await,
+            Behaviour::Usual => {}
+        }
+        self.shared.letters().push(caught);
+        self.say("250 taken").await
+    }
+}
+
+/// For `localhost`, from an authority that only those trust who are told to.
+fn acceptor() -> TlsAcceptor {
+    static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/smtp/server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/smtp/server.key")).unwrap();
+        Arc::new(ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
+    });
+    TlsAcceptor::from(Arc::clone(config))
+}
+
+/// The file with the authority of the certificate, for `SSL_CERT_FILE`.
+pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/smtp/ca.pem");
+
+fn address(line: &str) -> String {
+    let address = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    address.map_or_else(String::new, |(address, _)| address.to_owned())
+}
