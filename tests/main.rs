@@ -30,5 +30,7 @@ mod schema;
 mod session;
 mod start;
 
+mod security;
+
 mod readme;
 mod settings;
