@@ -29,6 +29,8 @@ pub struct App {
     pub mailer: Mailer,
     /// Whether the service is about to stop.
     pub stopping: Stopping,
+    /// What the operator was told, so that it is said once.
+    pub told: Told,
 }
 
 /// Whether the service is about to stop: readiness says so before the listener closes.
@@ -45,5 +47,17 @@ impl Stopping {
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the operator was told about a proxy that is not in `TRUSTED_PROXIES`.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<AtomicBool>);
+
+impl Told {
+    /// Whether this is the first time.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
     }
 }

@@ -18,13 +18,19 @@ mod resend;
 mod show_account;
 
 mod address;
+mod architecture;
 mod contract;
 mod errors;
 mod guard;
 mod mail;
 mod mail_smtp;
+mod passlib;
 mod races;
+mod schema;
 mod session;
+mod start;
+
+mod security;
 
 mod readme;
 mod settings;

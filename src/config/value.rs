@@ -39,12 +39,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads a secret.
+/// Reads the address of a PostgreSQL.
 ///
 /// # Errors
-/// An empty one.
-pub fn secret(text: &str) -> Result<Secret, String> {
-    if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Secret(text.to_owned())) }
+/// None that tokio-postgres could connect to: the service would wait for it for ever.
+pub fn database_url(text: &str) -> Result<Secret, String> {
+    match text.parse::<tokio_postgres::Config>() {
+        _ if text.trim().is_empty() => Err("must not be empty".into()),
+        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
+        _ => Err("must be a postgres:// URL with a host".into()),
+    }
 }
 
 /// One or more secret keys: the first signs, all verify.

@@ -9,11 +9,11 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
-use crate::app::{App, Stopping};
+use crate::app::{App, Stopping, Told};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::db::embedded::{self, Embedded, EmbeddedError};
@@ -143,6 +143,7 @@ impl Service {
             links,
             mailer,
             stopping: Stopping::default(),
+            told: Told::default(),
             config,
         };
         Ok(Self { app, listener, address, embedded })
@@ -226,7 +227,7 @@ fn cors(config: &Config) -> Condition<Cors> {
         .supports_credentials()
         .allowed_methods(["GET", "HEAD", "POST", "PATCH", "DELETE"])
         .allowed_headers([CONTENT_TYPE, AUTHORIZATION, HeaderName::from_static("x-request-id")])
-        .expose_headers([RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .expose_headers(edge::READABLE)
         .max_age(PREFLIGHT_SECONDS);
     Condition::new(!allowed.is_empty(), cors)
 }

@@ -27,6 +27,8 @@ pub struct TestApp {
     pub data_dir: PathBuf,
     /// The name of the session cookie.
     pub cookie_name: &'static str,
+    /// What its flows share: for what cannot be seen from outside, such as how many hashes an answer cost.
+    pub inside: vestibule::app::App,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,12 +72,12 @@ impl TestApp {
         settings.database_url = Some(Secret::from(database.url.clone()));
         change(&mut settings);
         let is_secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-        let (address, stop, thread) = spawn(settings, clock.clone()).unwrap();
+        let (address, inside, stop, thread) = spawn(settings, clock.clone()).unwrap();
         let http = Http::new(format!("http://{address}"));
         let mailbox = Mailbox::new(http.clone(), database.clone(), clock.clone());
         let cookie_name = if is_secure { "__Host-session" } else { "session" };
-        let app =
-            Self { http, mailbox, clock, database, data_dir, cookie_name, stop: Some(stop), thread: Some(thread) };
+        let (stop, thread) = (Some(stop), Some(thread));
+        let app = Self { http, mailbox, clock, database, data_dir, cookie_name, inside, stop, thread };
         eventually("the service gets ready", async || {
             let answer = app.http.request("GET", "/health/ready").send().await;
             (answer.status == 200).then_some(())
@@ -127,7 +129,7 @@ impl Drop for TestApp {
     }
 }
 
-type Running = (std::net::SocketAddr, oneshot::Sender<()>, JoinHandle<()>);
+type Running = (std::net::SocketAddr, vestibule::app::App, oneshot::Sender<()>, JoinHandle<()>);
 
 /// Runs a service on a thread and a runtime of its own, until the sender says or is dropped.
 pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
@@ -142,7 +144,7 @@ pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
                 Ok(service) => service,
                 Err(error) => return report.send(Err(error)).unwrap(),
             };
-            report.send(Ok(service.address())).unwrap();
+            report.send(Ok((service.address(), service.app().clone()))).unwrap();
             tokio::select! {
                 result = service.run(false) => result.unwrap(),
                 _ = stopped => {}
@@ -150,5 +152,5 @@ pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
         });
         runtime.shutdown_timeout(BOUND);
     });
-    reported.recv().unwrap().map(|address| (address, stop, thread))
+    reported.recv().unwrap().map(|(address, inside)| (address, inside, stop, thread))
 }

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod database;
 pub mod http;
 pub mod mailbox;
+pub mod proxy;
 pub mod raw;
 pub mod smtp;
 pub mod smtp_session;
