@@ -66,7 +66,7 @@ pub async fn create_session(
 ) -> Result<HttpResponse, Problem> {
     let attempt = begin_attempt(&app, &client, &credentials).await?;
     let Candidates { parameters, accounts } = find_candidates(&app, &credentials).await?;
-    let hash = match app.hashing.hash(&credentials.password, parameters).await {
+    let hash = match app.hashing.hash(&credentials.password, &parameters).await {
         Ok(hash) => hash,
         Err(full) => {
             forgive(&app, attempt.as_ref()).await;
@@ -81,7 +81,7 @@ pub async fn create_session(
     if !begin_session(&app, &session, &user, &hash, attempt.as_ref()).await? {
         return Err(Problem::new(Code::InvalidCredentials));
     }
-    if parameters.cost != app.config.bcrypt_cost {
+    if !parameters.is_current(app.config.bcrypt_cost) {
         renew_hash(&app, &user, &credentials.password).await;
     }
     session::sign_in(&req, &user, &session, credentials.transport)?;
@@ -152,10 +152,10 @@ fn answer(user: &User, session: &NewSession, transport: Transport) -> Login {
 async fn renew_hash(app: &App, user: &User, password: &Password) {
     let parameters = HashParameters::random(app.config.bcrypt_cost);
     let renewed = async {
-        let hash: PasswordHash = app.hashing.hash(password, parameters).await?;
+        let hash: PasswordHash = app.hashing.hash(password, &parameters).await?;
         let set = app.db.transaction(async |conn| {
-            queries::lock_address(conn, &user.email_canonical, parameters, app.clock.now()).await?;
-            queries::set_password_hash_if_alone(conn, user, &hash, parameters).await
+            queries::lock_address(conn, &user.email_canonical, &parameters, app.clock.now()).await?;
+            queries::set_password_hash_if_alone(conn, user, &hash, &parameters).await
         });
         set.await.map_err(Problem::from)
     };
