@@ -2,6 +2,7 @@
 
 mod health;
 mod mail;
+mod user;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Command {
     Health(Box<Settings>),
     /// Look after the letters: what waits, what left, what was given up and why
     Mail(Box<mail::Mail>),
+    /// Look after the accounts
+    User(Box<user::User>),
 }
 
 impl Cli {
@@ -48,6 +51,7 @@ impl Cli {
             Some(Command::Openapi) => print(openapi::json()?),
             Some(Command::Health(settings)) => health::run(&settings),
             Some(Command::Mail(mail)) => mail.run(),
+            Some(Command::User(user)) => user.run(),
         }
     }
 }

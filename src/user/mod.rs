@@ -1,6 +1,8 @@
 //! Who somebody is: addresses, usernames, accounts.
 
 mod email;
+pub mod export;
+pub mod import;
 pub mod queries;
 mod username;
 
@@ -9,12 +11,15 @@ pub use username::{Username, UsernameError};
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::db::schema::users;
+
+/// How long an account may stay unconfirmed.
+pub const UNCONFIRMED_TTL: Duration = Duration::days(7);
 
 /// The identity of an account: a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ impl Foreign {
     fn stored(&self) -> PasswordHash {
         let secret = self.devise_pepper.clone().map(ForeignSecret::DevisePepper);
         let secret = secret.or(self.flask_security_salt.clone().map(ForeignSecret::FlaskSecuritySalt));
-        let text = secret.map_or(self.hash.clone(), |secret| secret.wrap(&self.hash));
+        let text = secret.map_or(self.hash.clone(), |secret| secret.wrap(&self.hash).unwrap());
         PasswordHash::parse(&text).unwrap_or_else(|error| panic!("{} {}: {error}", self.family, self.case)).0
     }
 

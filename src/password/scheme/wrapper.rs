@@ -25,14 +25,16 @@ const DEVISE: &str = "devise:";
 const FLASK_SECURITY: &str = "flask-security:";
 
 impl ForeignSecret {
-    /// The hash of the application, with this secret before it.
+    /// A hash of the application, with this secret before it. `None` for one that the secret does not go into: Devise has
+    /// bcrypt alone, Flask-Security what passlib writes.
     #[must_use]
-    pub fn wrap(&self, hash: &str) -> String {
-        let (name, secret) = match self {
-            Self::DevisePepper(pepper) => (DEVISE, pepper),
-            Self::FlaskSecuritySalt(salt) => (FLASK_SECURITY, salt),
+    pub fn wrap(&self, hash: &str) -> Option<String> {
+        let (name, secret, form) = match self {
+            Self::DevisePepper(pepper) => (DEVISE, pepper, "$2"),
+            Self::FlaskSecuritySalt(salt) => (FLASK_SECURITY, salt, "$"),
         };
-        format!("{name}{}:{hash}", Encoding::Phc.encode(secret.as_bytes()))
+        let secret = Encoding::Phc.encode(secret.as_bytes());
+        hash.starts_with(form).then(|| format!("{name}{secret}:{hash}"))
     }
 
     /// The password that the application hashes.
