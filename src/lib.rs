@@ -23,6 +23,7 @@ pub mod app;
 pub mod problem;
 pub mod proof;
 pub mod session;
+pub mod operator;
 pub mod guard;
 pub mod body;
 pub mod page;

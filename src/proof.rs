@@ -38,7 +38,7 @@ impl Attempt {
         &self,
         app: &App,
         password: &Password,
-        parameters: HashParameters,
+        parameters: &HashParameters,
     ) -> Result<PasswordHash, Problem> {
         match app.hashing.hash(password, parameters).await {
             Ok(hash) => Ok(hash),
@@ -88,7 +88,7 @@ pub async fn current_password(
     let id = user.id();
     let found = app.db.run(async |conn| user::changes::find_password(conn, id).await).await?;
     let (parameters, stored) = found.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
-    let hash = attempt.hash(app, typed, parameters).await?;
+    let hash = attempt.hash(app, typed, &parameters).await?;
     if !stored.matches(&hash) {
         let refused = async |conn: &mut Connection| event::record(conn, id, EventKind::PasswordRefused, occasion).await;
         app.db.transaction(refused).await?;

@@ -1,10 +1,9 @@
--- An address is known from its first registration. Its salt and cost are shared by all accounts of the address, so
--- that a login computes one hash however many accounts there are; its row is what registrations and confirmations of
--- the address lock.
+-- An address is known from its first registration. Its hash parameters (scheme, cost and salt: all of a hash but the digest)
+-- are shared by all accounts of the address, so that a login computes one hash however many accounts there are; its row is
+-- what registrations and confirmations of the address lock.
 create table addresses (
     canonical text primary key,
-    salt bytea not null check (octet_length(salt) = 16),
-    cost integer not null check (cost between 4 and 31),
+    parameters text not null,
     created_at timestamptz not null
 );
 

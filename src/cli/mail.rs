@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 use vestibule::client::{Client, Occasion};
 use vestibule::config::{Config, MailTransport, Settings};
-use vestibule::db::{Connection, Db};
+use vestibule::db::Connection;
 use vestibule::mail::fate::{self, Fate};
 use vestibule::mail::{Delivery, DeliveryError, LetterKind, Words, advice};
 use vestibule::server;
@@ -92,20 +92,20 @@ impl Mail {
         super::runtime()?.block_on(async {
             match self.command {
                 Command::List { state, limit, json } => {
-                    let fates = with_database(&self.settings, async |conn| {
+                    let fates = super::with_database(&self.settings, async |conn| {
                         fate::list(conn, state.map(State::name), limit.into()).await
                     });
                     let fates = fates.await?;
-                    super::print(if json { as_json(&fates)? } else { table(&fates) })
+                    super::print(if json { super::as_json(&fates)? } else { table(&fates) })
                 }
                 Command::Show { id, json } => {
-                    let found = with_database(&self.settings, async |conn| fate::find(conn, id).await).await?;
+                    let found = super::with_database(&self.settings, async |conn| fate::find(conn, id).await).await?;
                     let fate = found.ok_or_else(|| anyhow!("there is no letter {id}"))?;
-                    super::print(if json { as_json(&fate)? } else { details(&fate) })
+                    super::print(if json { super::as_json(&fate)? } else { details(&fate) })
                 }
                 Command::Retry { id, .. } => {
                     let retry = async |conn: &mut Connection| fate::retry(conn, id, Utc::now()).await;
-                    match (with_database(&self.settings, retry).await?, id) {
+                    match (super::with_database(&self.settings, retry).await?, id) {
                         (0, Some(id)) => bail!("there is no letter {id} that was not sent"),
                         (count, _) => super::print(format!("{count} to be tried again now\n")),
                     }
@@ -114,16 +114,6 @@ impl Mail {
             }
         })
     }
-}
-
-async fn with_database<T>(
-    settings: &Settings,
-    work: impl AsyncFnOnce(&mut Connection) -> diesel::QueryResult<T>,
-) -> anyhow::Result<T> {
-    let (url, _embedded) = server::operator_database(settings)?;
-    let db = Db::new(&url)?;
-    db.migrate().await?;
-    Ok(db.run(work).await?)
 }
 
 async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Result<()> {
@@ -148,14 +138,6 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
     }
 }
 
-fn as_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
-    Ok(serde_json::to_string_pretty(value)? + "\n")
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
 fn table(fates: &[Fate]) -> String {
     if fates.is_empty() {
         return "no letters\n".to_owned();
@@ -174,7 +156,7 @@ fn table(fates: &[Fate]) -> String {
             fate.state,
             fate.to,
             fate.letter,
-            time(fate.queued_at),
+            super::time(fate.queued_at),
             fate.attempts,
             reply
         );
@@ -185,7 +167,7 @@ fn table(fates: &[Fate]) -> String {
 fn details(fate: &Fate) -> String {
     let next = match fate.state.as_str() {
         "queued" if fate.waits_for_server => "as soon as the mail server is back".to_owned(),
-        "queued" => time(fate.due_at),
+        "queued" => super::time(fate.due_at),
         _ => "-".to_owned(),
     };
     format!(
@@ -195,10 +177,10 @@ fn details(fate: &Fate) -> String {
         fate.state,
         fate.to,
         fate.letter,
-        time(fate.queued_at),
+        super::time(fate.queued_at),
         fate.attempts,
         next,
-        fate.sent_at.map_or_else(|| "-".to_owned(), time),
+        fate.sent_at.map_or_else(|| "-".to_owned(), super::time),
         fate.last_reply.as_deref().unwrap_or("-")
     )
 }

@@ -2,16 +2,18 @@
 
 mod health;
 mod mail;
+mod user;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
-use vestibule::db::Db;
+use vestibule::db::{Connection, Db};
 use vestibule::openapi;
 use vestibule::server::{self, Service};
 
@@ -37,6 +39,8 @@ enum Command {
     Health(Box<Settings>),
     /// Look after the letters: what waits, what left, what was given up and why
     Mail(Box<mail::Mail>),
+    /// Look after the accounts
+    User(Box<user::User>),
 }
 
 impl Cli {
@@ -48,6 +52,7 @@ impl Cli {
             Some(Command::Openapi) => print(openapi::json()?),
             Some(Command::Health(settings)) => health::run(&settings),
             Some(Command::Mail(mail)) => mail.run(),
+            Some(Command::User(user)) => user.run(),
         }
     }
 }
@@ -72,6 +77,25 @@ fn migrate(settings: &Settings) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Works on the database of the settings, beside a running service.
+async fn with_database<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&mut Connection) -> diesel::QueryResult<T>,
+) -> anyhow::Result<T> {
+    let (url, _embedded) = server::operator_database(settings)?;
+    let db = Db::new(&url)?;
+    db.migrate().await?;
+    Ok(db.run(work).await?)
+}
+
+fn as_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// Writes to standard output; a reader who has seen enough is no error.

@@ -12,8 +12,7 @@ diesel::table! {
 diesel::table! {
     addresses (canonical) {
         canonical -> Text,
-        salt -> Bytea,
-        cost -> Int4,
+        parameters -> Text,
         created_at -> Timestamptz,
     }
 }

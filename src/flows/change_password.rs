@@ -11,8 +11,7 @@ use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event::{self, EventKind};
 use crate::guard::Confirmed;
-use crate::mail::LetterKind;
-use crate::mail::queue::{self, Promise};
+use crate::mail::{LetterKind, Promise, queue};
 use crate::password::{Password, PasswordHash};
 use crate::problem::{Code, FieldIssue, FieldProblem, Problem};
 use crate::proof::{self, Proved};
@@ -61,7 +60,7 @@ pub async fn change_password(
     let new_password = judged
         .map_err(|weak| Problem::validation_failed(vec![FieldProblem::new("new_password", FieldIssue::from(weak))]))?;
     let proved = proof::current_password(&app, &occasion, user, &change.current_password).await?;
-    let hash = app.hashing.hash(new_password.password(), proved.parameters).await?;
+    let hash = app.hashing.hash(new_password.password(), &proved.parameters).await?;
     let set = app.db.transaction(async |conn| set(conn, &confirmed, &proved, &hash, &occasion).await).await?;
     if !set {
         // Another change, or a reset, was quicker: the session that asked is gone with it.

@@ -11,7 +11,7 @@ use crate::body::{Fields, FromFields, Json};
 use crate::client::Occasion;
 use crate::db::Connection;
 use crate::guard::SignedIn;
-use crate::mail::queue::{self, Promise};
+use crate::mail::{Promise, queue};
 use crate::password::Password;
 use crate::problem::Problem;
 use crate::proof::{self, Proved};

@@ -11,8 +11,7 @@ use crate::body::{Fields, FromFields, Json};
 use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event::{self, EventKind};
-use crate::mail::LetterKind;
-use crate::mail::queue::{self, Promise};
+use crate::mail::{LetterKind, Promise, queue};
 use crate::problem::Problem;
 use crate::user::{Email, queries};
 

@@ -11,8 +11,7 @@ use crate::body::{Fields, FromFields, Json};
 use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event::{self, EventKind};
-use crate::mail::LetterKind;
-use crate::mail::queue::{self, Promise};
+use crate::mail::{LetterKind, Promise, queue};
 use crate::password::{HashParameters, NewPassword, PasswordHash};
 use crate::problem::{Code, Problem};
 use crate::throttle;
@@ -69,8 +68,8 @@ pub async fn register_account(
     let mut parameters = shared_parameters(&app, &registration.email).await?;
     // The parameters of an address change only when its only account renews its hash: once more is enough.
     for _ in 0..2 {
-        let hash = app.hashing.hash(registration.password.password(), parameters).await?;
-        match insert(&app, &registration, &occasion, parameters, &hash).await? {
+        let hash = app.hashing.hash(registration.password.password(), &parameters).await?;
+        match insert(&app, &registration, &occasion, &parameters, &hash).await? {
             Inserted::Done => {
                 app.mailer.wake();
                 return Ok(HttpResponse::Accepted().json(ConfirmationSent::BODY));
@@ -94,7 +93,7 @@ async fn throttle(app: &App, occasion: &Occasion) -> Result<(), Problem> {
 async fn shared_parameters(app: &App, email: &Email) -> Result<HashParameters, Problem> {
     let fresh = HashParameters::random(app.config.bcrypt_cost);
     let now = app.clock.now();
-    let locked = app.db.run(async |conn| queries::lock_address(conn, email.canonical(), fresh, now).await);
+    let locked = app.db.run(async |conn| queries::lock_address(conn, email.canonical(), &fresh, now).await);
     locked.await.map_err(Problem::from)
 }
 
@@ -108,7 +107,7 @@ async fn insert(
     app: &App,
     registration: &Registration,
     occasion: &Occasion,
-    parameters: HashParameters,
+    parameters: &HashParameters,
     password_hash: &PasswordHash,
 ) -> Result<Inserted, Problem> {
     let Registration { email, username, .. } = registration;
@@ -116,7 +115,7 @@ async fn insert(
         .transaction(async |conn| {
             let now = app.clock.now();
             let current = queries::lock_address(conn, email.canonical(), parameters, now).await?;
-            if current != parameters {
+            if current != *parameters {
                 return Ok(Inserted::ParametersChanged(current));
             }
             let id = UserId::new();

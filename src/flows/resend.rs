@@ -12,8 +12,7 @@ use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
 use crate::client::Occasion;
 use crate::guard::Anyone;
-use crate::mail::LetterKind;
-use crate::mail::queue::{self, Promise};
+use crate::mail::{LetterKind, Promise, queue};
 use crate::problem::Problem;
 use crate::user::{Email, User};
 

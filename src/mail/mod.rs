@@ -14,6 +14,7 @@ mod listen;
 pub mod mailbox;
 mod message;
 mod plan;
+mod promise;
 pub mod queue;
 mod smtp;
 mod worker;
@@ -23,6 +24,7 @@ pub use delivery::{Delivery, DeliveryError};
 pub use letter::{Letter, LetterKind, TemplateError, Templates, Words};
 pub use mailbox::Mailbox;
 pub use plan::MailerParts;
+pub use promise::Promise;
 pub use worker::{MailHealth, Mailer};
 
 use chrono::{DateTime, Utc};

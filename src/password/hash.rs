@@ -1,44 +1,81 @@
-//! The stored form: passlib's `$bcrypt-sha256$v=2`, so that hashes can move in and out.
+//! Stored hashes, ours and those that accounts moved in with, and what they depend on besides the password.
 //!
-//! The password goes through HMAC-SHA-256, keyed with the salt, before bcrypt: bcrypt alone cuts at 72 bytes and repeats
-//! a short key, so that `P` and `P\0P` have one hash.
+//! A stored hash is its parameters and its digest, one text after the other: so whether a password is right is one
+//! comparison of two texts, whatever the scheme. If that took longer the more of them agrees, hashes could be guessed.
 
 use std::fmt;
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet::BCRYPT;
-use base64::engine::GeneralPurpose;
-use base64::engine::general_purpose::{NO_PAD, STANDARD};
-use bcrypt::Version;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::Rng as _;
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::Password;
+use super::scheme::{self, BadHash, Effort, Scheme};
 
-const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
-
-/// What a hash depends on besides the password. Shared by all accounts of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Everything of a stored hash but its digest: scheme, cost, salt. Shared by all accounts of an address.
+///
+/// As text it is what passlib calls the setting, such as `$bcrypt-sha256$v=2,t=2b,r=12$<salt>$`.
+#[derive(Clone)]
 pub struct HashParameters {
-    /// The salt of bcrypt, 128 bits.
-    pub salt: [u8; 16],
-    /// The cost of bcrypt: 2^cost rounds.
-    pub cost: u32,
+    text: Arc<str>,
+    scheme: Arc<dyn Scheme>,
 }
 
 impl HashParameters {
-    /// A new random salt.
+    /// Ours, with a new random salt of 128 bits. `cost` is bcrypt's: 2^cost rounds, from 4 to 16; it is brought there.
     #[must_use]
     pub fn random(cost: u32) -> Self {
         let mut salt = [0; 16];
         rand::rng().fill_bytes(&mut salt);
-        Self { salt, cost }
+        Self::ours(salt, cost)
+    }
+
+    fn ours(salt: [u8; 16], cost: u32) -> Self {
+        let text = scheme::ours(salt, cost.clamp(4, 16));
+        match Self::parse(&text) {
+            Ok(parameters) => parameters,
+            // 16 bytes and a cost in its bounds are all that can be wrong with it.
+            Err(never) => unreachable!("{never}"),
+        }
+    }
+
+    /// Reads parameters as they were stored.
+    ///
+    /// # Errors
+    /// See [`BadHash`].
+    pub fn parse(text: &str) -> Result<Self, BadHash> {
+        Ok(Self { text: text.into(), scheme: scheme::read(text)? })
+    }
+
+    /// The text to store.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a new hash of this cost would have such parameters; else it is time to renew it.
+    #[must_use]
+    pub fn is_current(&self, cost: u32) -> bool {
+        scheme::is_ours(&self.text, cost)
     }
 }
 
-/// A stored password hash, `$bcrypt-sha256$v=2,t=2b,r=<cost>$<salt>$<digest>`.
+impl PartialEq for HashParameters {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for HashParameters {}
+
+impl fmt::Debug for HashParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A pepper can be in the text.
+        f.debug_tuple("HashParameters").field(&self.scheme.effort()).finish()
+    }
+}
+
+/// A stored password hash.
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
@@ -47,6 +84,24 @@ impl PasswordHash {
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text)
+    }
+
+    /// Reads a hash that somebody brings, and the parameters in it.
+    ///
+    /// # Errors
+    /// See [`BadHash`].
+    pub fn parse(text: &str) -> Result<(Self, HashParameters), BadHash> {
+        let (setting, digest) = scheme::split(text)?;
+        let parameters = HashParameters::parse(&setting)?;
+        Ok((Self(scheme::prefix(&setting).to_owned() + &digest), parameters))
+    }
+
+    /// The parameters in it.
+    ///
+    /// # Errors
+    /// See [`BadHash`]; for no hash that was stored here.
+    pub fn parameters(&self) -> Result<HashParameters, BadHash> {
+        Self::parse(&self.0).map(|(_, parameters)| parameters)
     }
 
     /// The text to store.
@@ -70,33 +125,24 @@ impl fmt::Debug for PasswordHash {
 
 /// The work of one hash, ready to be done by any thread.
 pub(super) struct HashInput {
-    key: String,
+    password: Password,
     parameters: HashParameters,
 }
 
 impl HashInput {
-    pub(super) fn new(password: &Password, parameters: HashParameters) -> Self {
-        let salt = BCRYPT_BASE64.encode(parameters.salt);
-        let key = match Hmac::<Sha256>::new_from_slice(salt.as_bytes()) {
-            Ok(mac) => STANDARD.encode(mac.chain_update(password.0.as_bytes()).finalize().into_bytes()),
-            // HMAC takes keys of every length.
-            Err(never) => unreachable!("{never}"),
-        };
-        Self { key, parameters }
+    pub(super) fn new(password: &Password, parameters: &HashParameters) -> Self {
+        Self { password: password.clone(), parameters: parameters.clone() }
     }
 
-    pub(super) fn cost(&self) -> u32 {
-        self.parameters.cost
+    /// What takes as long.
+    pub(super) fn effort(&self) -> Effort {
+        self.parameters.scheme.effort()
     }
 
-    /// Computes the hash: some 2^cost rounds of work. `None` where the cost is none that bcrypt knows.
-    pub(super) fn compute(&self) -> Option<PasswordHash> {
-        let HashParameters { salt, cost } = self.parameters;
-        let parts = bcrypt::hash_with_salt(&self.key, cost, salt).ok()?;
-        let bcrypt = parts.format_for_version(Version::TwoB);
-        // $2b$<cost>$<22 characters of salt><31 of digest>
-        let (salt, digest) = bcrypt.rsplit_once('$')?.1.split_at_checked(22)?;
-        Some(PasswordHash(format!("$bcrypt-sha256$v=2,t=2b,r={cost}${salt}${digest}")))
+    /// Computes the hash. A password that the scheme cannot match has one that no stored hash is equal to.
+    pub(super) fn compute(&self) -> PasswordHash {
+        let digest = self.parameters.scheme.compute(&self.password);
+        PasswordHash(scheme::prefix(&self.parameters.text).to_owned() + digest.as_deref().unwrap_or("!"))
     }
 }
 
@@ -105,8 +151,8 @@ mod tests {
     use super::*;
 
     fn hash(password: &str) -> PasswordHash {
-        let parameters = HashParameters { salt: *b"0123456789abcdef", cost: 4 };
-        HashInput::new(&Password::new(password), parameters).compute().unwrap()
+        let parameters = HashParameters::ours(*b"0123456789abcdef", 4);
+        HashInput::new(&Password::new(password), &parameters).compute()
     }
 
     #[test]
@@ -134,5 +180,13 @@ mod tests {
     #[test]
     fn a_hash_does_not_show_itself() {
         assert_eq!(format!("{:?} {:?}", hash("x"), Password::new("x")), "[redacted] [redacted]");
+        assert_eq!(format!("{:?}", hash("x").parameters().unwrap()), "HashParameters((\"bcrypt\", 4))");
+    }
+
+    #[test]
+    fn a_hash_of_ours_is_current_until_the_cost_changes() {
+        let parameters = HashParameters::random(10);
+        assert!(parameters.is_current(10) && !parameters.is_current(1) && !parameters.is_current(11));
+        assert_eq!(HashInput::new(&Password::new("x"), &parameters).compute().parameters().unwrap(), parameters);
     }
 }

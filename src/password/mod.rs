@@ -6,23 +6,31 @@
 mod hash;
 mod policy;
 mod pool;
+mod scheme;
 
 pub use hash::{HashParameters, PasswordHash};
 pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
 pub use pool::{HashingPool, QueueFull};
+pub use scheme::{BadHash, ForeignSecret};
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// A password as somebody presents it, NFC-normalised (NIST SP 800-63B-4, section 3.1.1.2). Not yet judged.
-pub struct Password(String);
+/// A password as somebody presents it. Not yet judged.
+#[derive(Clone)]
+pub struct Password {
+    /// NFC-normalised (NIST SP 800-63B-4, section 3.1.1.2): what we hash.
+    normal: String,
+    /// As it was typed: what others hashed.
+    typed: String,
+}
 
 impl Password {
     /// The password that was typed.
     #[must_use]
     pub fn new(typed: &str) -> Self {
-        Self(typed.nfc().collect())
+        Self { normal: typed.nfc().collect(), typed: typed.to_owned() }
     }
 }
 

@@ -50,17 +50,17 @@ impl PasswordPolicy {
     /// The first reason that applies, see [`WeakPassword`].
     pub fn check(&self, typed: &str, words: &[&str]) -> Result<NewPassword, WeakPassword> {
         let password = Password::new(typed);
-        let length = password.0.chars().count();
+        let length = password.normal.chars().count();
         if length < self.min_length {
             return Err(WeakPassword::TooShort(self.min_length));
         }
         if length > MAX_LENGTH {
             return Err(WeakPassword::TooLong);
         }
-        if password.0.chars().any(char::is_control) {
+        if password.normal.chars().any(char::is_control) {
             return Err(WeakPassword::ControlCharacter);
         }
-        let estimate = zxcvbn::zxcvbn(&password.0, &own_words(words));
+        let estimate = zxcvbn::zxcvbn(&password.normal, &own_words(words));
         if estimate.score() < Score::Three {
             return Err(WeakPassword::Guessable(hint(&estimate)));
         }

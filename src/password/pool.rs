@@ -16,7 +16,7 @@ use super::{HashParameters, Password, PasswordHash};
 
 /// Waiting jobs per thread at most: with a third of a second each, five seconds of waiting.
 const QUEUE_PER_THREAD: usize = 16;
-/// Jobs of one cost that a thread takes at once. An engine that interleaves several hashes on one core would take more.
+/// Jobs of one kind and cost that a thread takes at once. An engine that interleaves several hashes on one core would take more.
 const LANES: usize = 1;
 
 /// The queue is full; somebody who tries again in a few seconds will find a place.
@@ -49,7 +49,7 @@ struct Queue {
 
 struct Job {
     input: HashInput,
-    answer: oneshot::Sender<Option<PasswordHash>>,
+    answer: oneshot::Sender<PasswordHash>,
 }
 
 impl HashingPool {
@@ -76,11 +76,11 @@ impl HashingPool {
     ///
     /// # Errors
     /// [`QueueFull`], at once.
-    pub async fn hash(&self, password: &Password, parameters: HashParameters) -> Result<PasswordHash, QueueFull> {
+    pub async fn hash(&self, password: &Password, parameters: &HashParameters) -> Result<PasswordHash, QueueFull> {
         let (answer, answered) = oneshot::channel();
         self.owner.shared.push(Job { input: HashInput::new(password, parameters), answer })?;
-        // Only a panic or a cost that bcrypt does not know ends a job without an answer.
-        answered.await.ok().flatten().ok_or(QueueFull)
+        // Only a panic ends a job without an answer.
+        answered.await.map_err(|_| QueueFull)
     }
 
     /// How many hashes were computed so far: what an answer costs, and what its time can tell.
@@ -130,7 +130,7 @@ impl Shared {
         }
     }
 
-    /// Waits for jobs and takes up to [`LANES`] of the cost of the first. `None` when the pool is gone.
+    /// Waits for jobs and takes up to [`LANES`] of the kind and cost of the first. `None` when the pool is gone.
     fn next_batch(&self) -> Option<Vec<Job>> {
         let mut queue = self.lock();
         loop {
@@ -146,11 +146,11 @@ impl Shared {
 }
 
 fn with_equals(first: Job, jobs: &mut VecDeque<Job>) -> Vec<Job> {
-    let cost = first.input.cost();
+    let effort = first.input.effort();
     let mut batch = vec![first];
     let mut at = 0;
     while batch.len() < LANES && at < jobs.len() {
-        if jobs[at].input.cost() == cost {
+        if jobs[at].input.effort() == effort {
             batch.extend(jobs.remove(at));
         } else {
             at += 1;
@@ -169,8 +169,8 @@ mod tests {
         let parameters = HashParameters::random(6);
         let tries: Vec<_> = (0..64)
             .map(|_| {
-                let pool = pool.clone();
-                tokio::spawn(async move { pool.hash(&Password::new("x"), parameters).await })
+                let (pool, parameters) = (pool.clone(), parameters.clone());
+                tokio::spawn(async move { pool.hash(&Password::new("x"), &parameters).await })
             })
             .collect();
         let mut served = 0;

@@ -10,8 +10,6 @@ use crate::{event, mail, session, throttle, user};
 
 /// How often: what the contract removes "within the hour" goes well within it.
 const INTERVAL: Duration = Duration::from_secs(600);
-/// How long an account may stay unconfirmed.
-const UNCONFIRMED_TTL: Span = Span::days(7);
 /// How long what happened to an account is kept.
 const EVENT_TTL: Span = Span::days(365);
 /// How long a change of address is kept; it can be undone for seven days.
@@ -34,7 +32,7 @@ pub(super) async fn run(app: &App) {
 
 async fn clean(app: &App, conn: &mut crate::db::Connection) -> QueryResult<()> {
     let now = app.clock.now();
-    let unconfirmed = user::queries::delete_unconfirmed_before(conn, now - UNCONFIRMED_TTL).await?;
+    let unconfirmed = user::queries::delete_unconfirmed_before(conn, now - user::UNCONFIRMED_TTL).await?;
     let addresses = user::queries::delete_unused_addresses(conn, now - UNUSED_ADDRESS_TTL).await?;
     let sessions = session::queries::delete_ended(conn, now).await?;
     let mails = mail::queue::delete_done_before(conn, now - MAIL_TTL).await?;

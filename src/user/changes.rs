@@ -84,14 +84,14 @@ pub async fn set_email(
     let mut canonicals = [from.canonical(), to.canonical()];
     canonicals.sort_unstable();
     for canonical in canonicals {
-        lock_address(conn, canonical, parameters, now).await?;
+        lock_address(conn, canonical, &parameters, now).await?;
     }
     if from.canonical() != to.canonical() {
         if is_address_taken(conn, to.canonical()).await? {
             return Ok(false);
         }
         delete_unconfirmed_of(conn, to.canonical()).await?;
-        super::queries::set_parameters(conn, to.canonical(), parameters).await?;
+        super::queries::set_parameters(conn, to.canonical(), &parameters).await?;
     }
     let unchanged = users::table
         .find(id.0)

@@ -3,6 +3,8 @@
 pub mod changes;
 mod email;
 pub mod email_change;
+pub mod export;
+pub mod import;
 pub mod queries;
 mod username;
 
@@ -11,12 +13,15 @@ pub use username::{Username, UsernameError};
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::db::schema::users;
+
+/// How long an account may stay unconfirmed.
+pub const UNCONFIRMED_TTL: Duration = Duration::days(7);
 
 /// The identity of an account: a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

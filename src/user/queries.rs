@@ -54,29 +54,27 @@ pub struct Candidates {
 pub async fn lock_address(
     conn: &mut Connection,
     canonical: &str,
-    fresh: HashParameters,
+    fresh: &HashParameters,
     now: DateTime<Utc>,
 ) -> QueryResult<HashParameters> {
-    let cost = i32::try_from(fresh.cost).unwrap_or(i32::MAX);
-    let (salt, cost) = diesel::insert_into(addresses::table)
+    let shared: String = diesel::insert_into(addresses::table)
         .values((
             addresses::canonical.eq(canonical),
-            addresses::salt.eq(fresh.salt.as_slice()),
-            addresses::cost.eq(cost),
+            addresses::parameters.eq(fresh.as_str()),
             addresses::created_at.eq(now),
         ))
         .on_conflict(addresses::canonical)
         // Changes nothing, but locks and returns the row that is there.
         .do_update()
         .set(addresses::canonical.eq(excluded(addresses::canonical)))
-        .returning((addresses::salt, addresses::cost))
-        .get_result::<(Vec<u8>, i32)>(conn)
+        .returning(addresses::parameters)
+        .get_result(conn)
         .await?;
-    parameters(&salt, cost)
+    parameters(&shared)
 }
 
 /// A row of a login: the address, and an account of it if it has one.
-type CandidateRow = (Vec<u8>, i32, Option<Account>);
+type CandidateRow = (String, Option<Account>);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
@@ -87,11 +85,11 @@ struct Account {
 }
 
 fn candidates(rows: Vec<CandidateRow>) -> QueryResult<Option<Candidates>> {
-    let Some((salt, cost, _)) = rows.as_slice().first() else {
+    let Some((shared, _)) = rows.as_slice().first() else {
         return Ok(None);
     };
-    let parameters = parameters(salt, *cost)?;
-    let accounts = rows.into_iter().filter_map(|(_, _, account)| account);
+    let parameters = parameters(shared)?;
+    let accounts = rows.into_iter().filter_map(|(_, account)| account);
     let accounts =
         accounts.map(|Account { user, password_hash }| (user, PasswordHash::stored(password_hash))).collect();
     Ok(Some(Candidates { parameters, accounts }))
@@ -102,7 +100,7 @@ fn candidates(rows: Vec<CandidateRow>) -> QueryResult<Option<Candidates>> {
 /// # Errors
 /// Those of the database.
 pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
-    let found = addresses::table.find(canonical).select(addresses::cost).for_update().first::<i32>(conn).await;
+    let found = addresses::table.find(canonical).select(addresses::canonical).for_update().first::<String>(conn).await;
     found.optional().map(drop)
 }
 
@@ -111,29 +109,25 @@ pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> Query
 /// # Errors
 /// Those of the database.
 pub async fn find_parameters(conn: &mut Connection, canonical: &str) -> QueryResult<Option<HashParameters>> {
-    let found: Option<(Vec<u8>, i32)> =
-        addresses::table.find(canonical).select((addresses::salt, addresses::cost)).first(conn).await.optional()?;
-    found.map(|(salt, cost)| parameters(&salt, cost)).transpose()
+    let found: Option<String> =
+        addresses::table.find(canonical).select(addresses::parameters).first(conn).await.optional()?;
+    found.as_deref().map(parameters).transpose()
 }
 
 /// Sets the parameters that the accounts of an address share; whoever calls this has seen to it that all hashes fit.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn set_parameters(conn: &mut Connection, canonical: &str, parameters: HashParameters) -> QueryResult<()> {
-    let cost = i32::try_from(parameters.cost).unwrap_or(i32::MAX);
+pub async fn set_parameters(conn: &mut Connection, canonical: &str, parameters: &HashParameters) -> QueryResult<()> {
     diesel::update(addresses::table.find(canonical))
-        .set((addresses::salt.eq(parameters.salt.as_slice()), addresses::cost.eq(cost)))
+        .set(addresses::parameters.eq(parameters.as_str()))
         .execute(conn)
         .await?;
     Ok(())
 }
 
-fn parameters(salt: &[u8], cost: i32) -> QueryResult<HashParameters> {
-    let malformed = |error: &str| diesel::result::Error::DeserializationError(error.into());
-    let salt = salt.try_into().map_err(|_| malformed("a salt has 16 bytes"))?;
-    let cost = u32::try_from(cost).map_err(|_| malformed("a cost is positive"))?;
-    Ok(HashParameters { salt, cost })
+fn parameters(stored: &str) -> QueryResult<HashParameters> {
+    HashParameters::parse(stored).map_err(|error| diesel::result::Error::DeserializationError(error.into()))
 }
 
 /// Inserts an unconfirmed account.
@@ -185,7 +179,7 @@ pub async fn find_candidates_by_email(conn: &mut Connection, email: &Email) -> Q
         .left_join(users::table)
         .filter(addresses::canonical.eq(email.canonical()))
         .order((users::confirmed_at.is_null().asc(), users::created_at.desc(), users::id.desc()))
-        .select((addresses::salt, addresses::cost, Option::<Account>::as_select()))
+        .select((addresses::parameters, Option::<Account>::as_select()))
         .load(conn)
         .await?;
     candidates(rows)
@@ -199,7 +193,7 @@ pub async fn find_candidates_by_username(conn: &mut Connection, name: &Username)
     let rows = addresses::table
         .left_join(users::table)
         .filter(users::username_canonical.eq(name.canonical()))
-        .select((addresses::salt, addresses::cost, Option::<Account>::as_select()))
+        .select((addresses::parameters, Option::<Account>::as_select()))
         .load(conn)
         .await?;
     candidates(rows)
@@ -256,7 +250,7 @@ pub async fn set_password_hash_if_alone(
     conn: &mut Connection,
     user: &User,
     hash: &PasswordHash,
-    parameters: HashParameters,
+    parameters: &HashParameters,
 ) -> QueryResult<bool> {
     let others = diesel::alias!(users as others);
     let other = others

@@ -17,8 +17,7 @@ use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event::{self, EventKind};
 use crate::link::{Link, Purpose};
-use crate::mail::LetterKind;
-use crate::mail::queue::{self, Promise};
+use crate::mail::{LetterKind, Promise, queue};
 use crate::password::{HashParameters, NewPassword, PasswordHash};
 use crate::problem::{Code, FieldIssue, FieldProblem, Problem};
 use crate::user::{User, changes, email_change, queries};
@@ -64,8 +63,8 @@ pub async fn reset_password(
 async fn reset_by(app: &App, occasion: &Occasion, token: &str, typed: &str) -> Result<User, Problem> {
     let (link, user, parameters) = find(app, token).await?;
     let password = judge(app, &user, typed)?;
-    let hash = app.hashing.hash(password.password(), parameters).await?;
-    let spent = app.db.transaction(async |conn| spend(conn, &link, &user, parameters, &hash, occasion).await).await?;
+    let hash = app.hashing.hash(password.password(), &parameters).await?;
+    let spent = app.db.transaction(async |conn| spend(conn, &link, &user, &parameters, &hash, occasion).await).await?;
     if !spent {
         return Err(Problem::new(Code::LinkUsed));
     }
@@ -104,13 +103,13 @@ async fn spend(
     conn: &mut Connection,
     link: &Link,
     user: &User,
-    parameters: HashParameters,
+    parameters: &HashParameters,
     hash: &PasswordHash,
     occasion: &Occasion,
 ) -> QueryResult<bool> {
     let (id, canonical) = (user.id(), link.email_canonical.as_str());
     queries::lock_known_address(conn, canonical).await?;
-    let is_current = queries::find_parameters(conn, canonical).await? == Some(parameters);
+    let is_current = queries::find_parameters(conn, canonical).await?.as_ref() == Some(parameters);
     if !is_current || !changes::set_password(conn, id, user.password_set_at, hash, occasion.at).await? {
         return Ok(false);
     }

@@ -1,0 +1,224 @@
+//! `vestibule user import`: a stream of lines, a transaction per batch, and the number of every line that was refused.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use chrono::Utc;
+use clap::Args;
+use diesel::result::Error;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+use vestibule::config::{Secret, Settings};
+use vestibule::db::{Db, DbError};
+use vestibule::password::ForeignSecret;
+use vestibule::server;
+use vestibule::user::import::{Batch, MAX_LINE, Newcomer, Outcome, Refusal, insert_batch};
+
+/// How often a batch is tried that the database could not take.
+const TRIES: u32 = 5;
+/// Batches that are read ahead while the database works.
+const AHEAD: usize = 2;
+
+/// The file has a JSON object per line: email, password_hash; optional are username, confirmed (true, unless it says
+/// otherwise) or confirmed_at, created_at, id (a UUID).
+#[derive(Args)]
+pub(super) struct Import {
+    /// The file; `-` is standard input
+    file: PathBuf,
+    /// Check everything, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// `config.pepper` of the Devise that the hashes come from
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
+    devise_pepper: Option<Secret>,
+    /// SECURITY_PASSWORD_SALT of the Flask-Security that the hashes come from
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
+    #[arg(conflicts_with = "devise_pepper")]
+    flask_security_salt: Option<Secret>,
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    if text.is_empty() { Err("must not be empty".into()) } else { Ok(Secret::from(text.to_owned())) }
+}
+
+#[derive(Default)]
+struct Summary {
+    imported: u64,
+    already_there: u64,
+    refused: u64,
+}
+
+/// What the reader hands over: a batch, and lines that are none; how far it got.
+#[derive(Default)]
+struct Chunk {
+    batch: Batch,
+    refused: Vec<(u64, Refusal)>,
+    bytes: u64,
+}
+
+impl Import {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
+        let (input, length) = self.open()?;
+        let (url, _embedded) = server::operator_database(settings)?;
+        let db = Db::new(&url)?;
+        db.migrate().await?;
+        let secret = self.devise_pepper.map(|pepper| ForeignSecret::DevisePepper(pepper.reveal().to_owned()));
+        let secret =
+            secret.or(self.flask_security_salt.map(|salt| ForeignSecret::FlaskSecuritySalt(salt.reveal().to_owned())));
+
+        let bar = progress_bar(length);
+        let (sender, mut chunks) = mpsc::channel(AHEAD);
+        let reader = tokio::task::spawn_blocking(move || read(input, secret.as_ref(), &sender));
+        let mut summary = Summary::default();
+        while let Some(chunk) = chunks.recv().await {
+            let Chunk { batch, refused, bytes } = chunk;
+            let outcomes = place(&db, &batch, self.dry_run).await.with_context(|| {
+                let line = batch.newcomers().first().map_or(0, |(line, _)| *line);
+                format!("stopped at line {line}; what is before it is in: run it again")
+            })?;
+            let refused = refused.into_iter().map(|(line, refusal)| (line, Outcome::Refused(refusal)));
+            let mut outcomes: Vec<_> = outcomes.into_iter().chain(refused).collect();
+            outcomes.sort_by_key(|(line, _)| *line);
+            for (line, outcome) in outcomes {
+                summary.count(&bar, line, &outcome);
+            }
+            bar.set_position(bytes);
+        }
+        reader.await?.context("the file cannot be read any further; what is before it is in")?;
+        bar.finish_and_clear();
+        summary.report(self.dry_run)
+    }
+
+    fn open(&self) -> anyhow::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
+        if self.file.as_os_str() == "-" {
+            return Ok((Box::new(BufReader::new(io::stdin())), None));
+        }
+        let file = File::open(&self.file).with_context(|| self.file.display().to_string())?;
+        let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+        Ok((Box::new(BufReader::with_capacity(1 << 16, file)), length))
+    }
+}
+
+impl Summary {
+    fn count(&mut self, bar: &ProgressBar, line: u64, outcome: &Outcome) {
+        match outcome {
+            Outcome::Imported => self.imported += 1,
+            Outcome::AlreadyThere => self.already_there += 1,
+            Outcome::Refused(refusal) => {
+                self.refused += 1;
+                bar.suspend(|| eprintln!("line {line}: {refusal}"));
+            }
+        }
+    }
+
+    fn report(&self, is_dry_run: bool) -> anyhow::Result<()> {
+        let Self { imported, already_there, refused } = self;
+        let what = if is_dry_run { "would be imported" } else { "imported" };
+        crate::cli::print(format!("{imported} {what}, {already_there} already there, {refused} refused\n"))?;
+        match refused {
+            0 => Ok(()),
+            1 => bail!("one line was refused"),
+            _ => bail!("{refused} lines were refused"),
+        }
+    }
+}
+
+/// Nothing where standard error is no terminal.
+fn progress_bar(length: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match length {
+        Some(length) => (ProgressBar::new(length), "{wide_bar} {percent}% {bytes_per_sec} {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec} {elapsed}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Reads all lines, on a thread of its own. Ends early when nobody listens any more.
+fn read(
+    mut input: Box<dyn BufRead + Send>,
+    secret: Option<&ForeignSecret>,
+    chunks: &mpsc::Sender<Chunk>,
+) -> io::Result<()> {
+    let (mut chunk, mut number, mut line) = (Chunk::default(), 0, Vec::new());
+    loop {
+        let bytes = next_line(&mut input, &mut line)?;
+        if bytes == 0 {
+            let _ = chunks.blocking_send(chunk);
+            return Ok(());
+        }
+        number += 1;
+        // What some editors put before everything.
+        let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
+        let newcomer = (!text.trim_ascii().is_empty()).then(|| Newcomer::read(text, secret, Utc::now()));
+        let is_full = match &newcomer {
+            Some(Ok(newcomer)) => chunk.batch.is_full_for(newcomer),
+            _ => chunk.refused.len() >= 1000,
+        };
+        if is_full {
+            let next = Chunk { bytes: chunk.bytes, ..Chunk::default() };
+            if chunks.blocking_send(std::mem::replace(&mut chunk, next)).is_err() {
+                return Ok(());
+            }
+        }
+        match newcomer {
+            Some(Ok(newcomer)) => chunk.batch.push(number, newcomer),
+            Some(Err(refusal)) => chunk.refused.push((number, refusal)),
+            None => {}
+        }
+        chunk.bytes += bytes;
+    }
+}
+
+/// Reads a line without its end, but of one that is too long only so much that this can be seen. Gives the bytes read.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    line.clear();
+    let limit = MAX_LINE as u64 + 2;
+    let mut bytes = input.by_ref().take(limit).read_until(b'\n', line)? as u64;
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if bytes == limit {
+        bytes += skip_line(input)?;
+    }
+    Ok(bytes)
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffer = input.fill_buf()?;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let count = end.map_or(buffer.len(), |end| end + 1);
+        input.consume(count);
+        skipped += count as u64;
+        if end.is_some() || count == 0 {
+            return Ok(skipped);
+        }
+    }
+}
+
+/// One transaction, which a dry run undoes. Tried again where a deadlock or an absent database was in the way.
+async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<(u64, Outcome)>> {
+    let mut tries = 0;
+    loop {
+        let mut outcomes = Vec::new();
+        let placed = db.transaction(async |conn| {
+            outcomes = insert_batch(conn, batch.newcomers(), Utc::now()).await?;
+            if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
+        });
+        tries += 1;
+        match placed.await {
+            Ok(()) | Err(DbError::Query(Error::RollbackTransaction)) => return Ok(outcomes),
+            Err(DbError::Unavailable(_)) if tries < TRIES => {
+                tokio::time::sleep(std::time::Duration::from_secs(tries.into())).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

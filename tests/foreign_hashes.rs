@@ -1,0 +1,67 @@
+//! Moving in with a hash of each real library (`tests/fixtures/foreign_hashes.py`): the password works as it did at home,
+//! and the hash is ours afterwards.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::import::{import, lines};
+use crate::support::{Answer, TestApp};
+
+#[derive(Deserialize)]
+struct Foreign {
+    family: String,
+    case: String,
+    password: String,
+    hash: String,
+    devise_pepper: Option<String>,
+    flask_security_salt: Option<String>,
+}
+
+/// What can be imported in one run: those of one secret.
+fn by_secret() -> BTreeMap<Option<(&'static str, String)>, Vec<Foreign>> {
+    let all: Vec<Foreign> = serde_json::from_str(include_str!("fixtures/foreign_hashes.json")).unwrap();
+    let mut groups = BTreeMap::<_, Vec<Foreign>>::new();
+    for foreign in all {
+        // These take seconds in an unoptimised build; src/password/scheme/tests.rs has them. And this form is ours, where
+        // passwords are NFC-normalised.
+        let is_ours = foreign.family == "passlib bcrypt-sha256 v2" && foreign.case == "decomposed";
+        if is_ours || foreign.case == "default cost" {
+            continue;
+        }
+        let pepper = foreign.devise_pepper.clone().map(|pepper| ("--devise-pepper", pepper));
+        let salt = foreign.flask_security_salt.clone().map(|salt| ("--flask-security-salt", salt));
+        groups.entry(pepper.or(salt)).or_default().push(foreign);
+    }
+    groups
+}
+
+async fn login(app: &TestApp, email: &str, password: &str) -> Answer {
+    app.visitor().post_json("/login", &json!({ "email": email, "password": password })).await
+}
+
+#[tokio::test]
+async fn a_password_works_as_it_did_at_home_and_its_hash_is_renewed() {
+    let app = TestApp::start().await;
+    for (number, (secret, group)) in by_secret().into_iter().enumerate() {
+        let email = |at: usize| format!("person{at}@from{number}.example");
+        let rows = group.iter().enumerate();
+        let rows = rows.map(|(at, foreign)| json!({ "email": email(at), "password_hash": foreign.hash }));
+        let flags: Vec<&str> = secret.iter().flat_map(|(flag, secret)| [*flag, secret.as_str()]).collect();
+        let summary = import(&app, &lines(rows), &flags).expect_success();
+        assert_eq!(summary, format!("{} imported, 0 already there, 0 refused\n", group.len()));
+        for (at, foreign) in group.iter().enumerate() {
+            let what = format!("{}, {}", foreign.family, foreign.case);
+            let email = email(at);
+            assert_eq!(login(&app, &email, &format!("{}x", &foreign.password[1..])).await.status, 401, "{what}");
+            assert_eq!(login(&app, &email, &foreign.password).await.status, 200, "{what}");
+            let renewed = app.database.rows(&format!("select password_hash from users where email = '{email}'")).await;
+            let renewed = renewed[0][0].as_deref().unwrap();
+            assert!(renewed.starts_with("$bcrypt-sha256$v=2,t=2b,"), "{what}: {renewed}");
+            assert_eq!(login(&app, &email, &foreign.password).await.status, 200, "{what}, renewed");
+        }
+    }
+    let left = "select count(*) from addresses where parameters not like '$bcrypt-sha256$v=2%'";
+    assert_eq!(app.database.number(left).await, 0);
+}

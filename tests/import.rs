@@ -1,0 +1,231 @@
+//! `vestibule user import` and `export`: the real binary beside a running service.
+
+use std::io::Write as _;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::database::TestDatabase;
+use crate::support::{TestApp, binary};
+
+/// "plum-orbit-kettle-42" as werkzeug 3 has it, with fewer rounds.
+pub const WERKZEUG: &str =
+    "pbkdf2:sha256:1000$2GqTnYvF0kLw8sRz$1596cd299b68b5b7c825e28555dedd354a71a510f52762a64f44d443676772d8";
+pub const PASSWORD: &str = "plum-orbit-kettle-42";
+
+/// What a run of the binary said.
+pub struct Run(pub Output);
+
+impl Run {
+    pub fn stdout(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    #[track_caller]
+    pub fn expect_success(&self) -> String {
+        assert!(self.0.status.success(), "{}", self.stderr());
+        assert_eq!(self.stderr(), "");
+        self.stdout()
+    }
+}
+
+/// JSON Lines.
+pub fn lines(rows: impl IntoIterator<Item = Value>) -> Vec<u8> {
+    rows.into_iter().map(|row| format!("{row}\n")).collect::<String>().into()
+}
+
+/// Imports from standard input, beside a running service.
+pub fn import(app: &TestApp, input: &[u8], flags: &[&str]) -> Run {
+    import_into(&app.database, input, flags)
+}
+
+pub fn import_into(database: &TestDatabase, input: &[u8], flags: &[&str]) -> Run {
+    let mut child = binary::command(&["user", "--database-url", &database.url, "import", "-"])
+        .args(flags)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input));
+        Run(child.wait_with_output().unwrap())
+    })
+}
+
+pub fn export(database: &TestDatabase) -> String {
+    Run(binary::run(&["user", "--database-url", &database.url, "export"], &[])).expect_success()
+}
+
+fn row(email: &str) -> Value {
+    json!({ "email": email, "password_hash": WERKZEUG })
+}
+
+async fn login(app: &TestApp, email: &str, password: &str) -> u16 {
+    app.visitor().post_json("/login", &json!({ "email": email, "password": password })).await.status
+}
+
+#[tokio::test]
+async fn an_account_moves_in_with_everything_it_has() {
+    let app = TestApp::start().await;
+    let id = "0b5f1c5e-7f0e-4d5a-9a39-0d4f3f1f6a11";
+    let rows = [
+        json!({ "email": "Ada@Example.com", "password_hash": WERKZEUG, "username": "Ada", "id": id,
+                "confirmed_at": "2021-02-03T04:05:06Z", "created_at": "2020-01-02T03:04:05+01:00" }),
+        json!({ "email": "bob@example.com", "password_hash": WERKZEUG, "confirmed": false, "username": null }),
+    ];
+    assert_eq!(import(&app, &lines(rows), &[]).expect_success(), "2 imported, 0 already there, 0 refused\n");
+    let fields = json!({ "username": "ada", "password": PASSWORD });
+    let user = app.visitor().post_json("/login", &fields).await.expect(200).json()["user"].clone();
+    assert_eq!(
+        user,
+        json!({ "id": id, "email": "Ada@Example.com", "username": "Ada", "confirmed": true,
+                             "created_at": "2020-01-02T02:04:05Z" })
+    );
+    let fields = json!({ "email": "bob@example.com", "password": PASSWORD });
+    let user = app.visitor().post_json("/login", &fields).await.expect(200).json()["user"].clone();
+    assert_eq!(user["confirmed"], false);
+    // Who is not confirmed gets the letter on asking, like anybody.
+    app.visitor().post_json("/resend", &json!({ "email": "bob@example.com" })).await.expect(202);
+    let link = app.mailbox.letter_to("bob@example.com").await.path();
+    app.visitor().post(&link).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_second_run_adds_nothing_also_after_hashes_were_renewed() {
+    let app = TestApp::start().await;
+    let input = lines((0..2500).map(|at| {
+        json!({ "email": format!("u{at}@example.com"), "username": format!("user{at}"),
+                                                 "password_hash": WERKZEUG, "confirmed": at % 2 == 0 })
+    }));
+    assert_eq!(import(&app, &input, &[]).expect_success(), "2500 imported, 0 already there, 0 refused\n");
+    for email in ["u0@example.com", "u1@example.com"] {
+        assert_eq!(login(&app, email, PASSWORD).await, 200);
+    }
+    let before = export(&app.database);
+    assert_eq!(import(&app, &input, &[]).expect_success(), "0 imported, 2500 already there, 0 refused\n");
+    assert_eq!(export(&app.database), before);
+}
+
+#[tokio::test]
+async fn spellings_of_an_address_are_one_account() {
+    let app = TestApp::start().await;
+    let rows =
+        ["Ada@Bücher.example", "ada@xn--bcher-kva.example", " ADA＠bücher.example\t", "bob@example.com"].map(row);
+    assert_eq!(import(&app, &lines(rows), &[]).expect_success(), "2 imported, 2 already there, 0 refused\n");
+    assert_eq!(login(&app, "ada@xn--bcher-kva.example", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn an_import_takes_an_address_from_those_who_did_not_prove_it_and_from_nobody_else() {
+    let app = TestApp::start().await;
+    let squatter = app.unconfirmed("ada").await;
+    let owner = app.member("bob").await;
+    let rows = [row("ada@example.com"), row("bob@example.com")];
+    assert_eq!(import(&app, &lines(rows), &[]).expect_success(), "1 imported, 1 already there, 0 refused\n");
+    assert!(!squatter.is_signed_in().await);
+    assert_eq!(login(&app, "ada@example.com", &squatter.password).await, 401);
+    assert_eq!(login(&app, "ada@example.com", PASSWORD).await, 200);
+    assert!(owner.passes_the_guard().await);
+    assert_eq!(login(&app, "bob@example.com", &owner.password).await, 200);
+    assert_eq!(login(&app, "bob@example.com", PASSWORD).await, 401);
+    // Nobody's word is behind this line: who registered here stays.
+    let carol = app.unconfirmed("carol").await;
+    let rows = [json!({ "email": "carol@example.com", "password_hash": WERKZEUG, "confirmed": false })];
+    assert_eq!(import(&app, &lines(rows), &[]).expect_success(), "0 imported, 1 already there, 0 refused\n");
+    assert!(carol.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_registration_of_an_imported_address_and_its_owner_both_sign_in() {
+    let app = TestApp::start().await;
+    import(&app, &lines([row("ada@example.com")]), &[]).expect_success();
+    let parameters = async || app.database.rows("select parameters from addresses").await;
+    let foreign = parameters().await;
+    let fields = json!({ "email": "ada@example.com", "password": "another-orbit-of-plums-7" });
+    app.visitor().register_as(fields.clone()).await.expect(202);
+    for _ in 0..2 {
+        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
+        assert_eq!(login["user"]["confirmed"], false);
+        let fields = json!({ "email": "ada@example.com", "password": PASSWORD });
+        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
+        assert_eq!(login["user"]["confirmed"], true);
+    }
+    // One hash answers for both: both have the parameters of the address, so neither was renewed.
+    assert_eq!(parameters().await, foreign);
+    let shared = "select count(*) from users join addresses on canonical = email_canonical \
+                  where starts_with(password_hash, parameters)";
+    assert_eq!(app.database.number(shared).await, 2);
+    assert_eq!(login(&app, "ada@example.com", "wrong").await, 401);
+}
+
+#[tokio::test]
+async fn a_name_or_an_identity_that_is_taken_is_not_given_twice() {
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    let id = app.database.rows("select id from users").await[0][0].clone().unwrap();
+    let rows = [
+        json!({ "email": "other@example.com", "password_hash": WERKZEUG, "username": "ADA" }),
+        json!({ "email": "moved@example.com", "password_hash": WERKZEUG, "id": id }),
+        json!({ "email": "one@example.com", "password_hash": WERKZEUG, "username": "twice" }),
+        json!({ "email": "two@example.com", "password_hash": WERKZEUG, "username": "Twice" }),
+    ];
+    let run = import(&app, &lines(rows), &[]);
+    assert_eq!(run.0.status.code(), Some(1));
+    assert_eq!(run.stdout(), "1 imported, 1 already there, 2 refused\n");
+    let said = "line 1: username: belongs to another account\nline 4: username: belongs to another account\n\
+                vestibule: 2 lines were refused\n";
+    assert_eq!(run.stderr(), said);
+    let known = "select count(*) from addresses";
+    assert_eq!(app.database.number(known).await, 2, "a refused line leaves no address behind");
+}
+
+#[tokio::test]
+async fn an_export_into_an_empty_database_is_the_same_again() {
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    app.unconfirmed("bob").await;
+    let mut rows: Vec<Value> = (0..40).map(|at| row(&format!("u{at}@example.com"))).collect();
+    rows.push(json!({ "email": "carol@example.com", "password_hash": WERKZEUG, "confirmed": false }));
+    import(&app, &lines(rows), &[]).expect_success();
+    let devise = json!({ "email": "dan@example.com", "password_hash": format!("$2a$10${}", "a".repeat(53)) });
+    import(&app, &lines([devise]), &["--devise-pepper", "pepper"]).expect_success();
+    // Beside their owners: registrations that cannot be confirmed, of an address with our hash and of one with theirs.
+    for email in ["ada@example.com", "u7@example.com"] {
+        for word in ["kettle", "orbit"] {
+            let password = format!("another-plum-{word}-7");
+            app.visitor().register_as(json!({ "email": email, "password": password })).await.expect(202);
+        }
+    }
+    let exported = export(&app.database);
+    assert_eq!(exported.lines().count(), 48);
+    let there = TestDatabase::empty();
+    let said = import_into(&there, exported.as_bytes(), &[]).expect_success();
+    assert_eq!(said, "48 imported, 0 already there, 0 refused\n");
+    assert_eq!(export(&there), exported);
+    let addresses = "select canonical, parameters from addresses order by canonical";
+    assert_eq!(there.rows(addresses).await, app.database.rows(addresses).await);
+    let again = import_into(&there, exported.as_bytes(), &[]).expect_success();
+    assert_eq!(again, "0 imported, 48 already there, 0 refused\n");
+}
+
+#[tokio::test]
+async fn an_export_to_a_file_is_for_its_owner_alone_and_never_half() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    let path = app.data_dir.join("users.jsonl");
+    let run = Run(binary::run(
+        &["user", "--database-url", &app.database.url, "export", "--output", path.to_str().unwrap()],
+        &[],
+    ));
+    assert_eq!(run.expect_success(), "1 exported\n");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), export(&app.database));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!path.with_extension("jsonl.partial").exists());
+}

@@ -1,0 +1,129 @@
+//! `vestibule user import` where something is wrong: with lines, with the file, with the run itself.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::import::{PASSWORD, Run, WERKZEUG, export, import, import_into, lines};
+use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::{TestApp, binary};
+
+#[tokio::test]
+async fn a_bad_line_is_named_and_changes_nothing_else() {
+    let app = TestApp::start().await;
+    let secret = "my-secret-hash-that-nobody-may-see";
+    let mut input = Vec::new();
+    let mut add = |line: &[u8]| {
+        input.extend_from_slice(line);
+        input.push(b'\n');
+    };
+    let good = |name: &str| json!({ "email": format!("{name}@example.com"), "password_hash": WERKZEUG }).to_string();
+    add(format!("\u{feff}{}\r", good("first")).as_bytes());
+    add(format!("{{\"email\": \"ada@example.com\", \"password_hash\": \"{secret}\"}}").as_bytes());
+    add(b"{\"email\": \"\xff\xfe@example.com\"}");
+    add(b"");
+    add(format!("{{\"email\": \"{}\"}}", "x".repeat(3_000_000)).as_bytes());
+    add(good("middle").as_bytes());
+    add(format!("{{\"email\": \"nul\\u0000@example.com\", \"password_hash\": \"{WERKZEUG}\"}}").as_bytes());
+    add(format!("[\"eve@example.com\", \"{secret}\"]").as_bytes());
+    add(format!("{{\"email\": \"eve@example.com\", \"password_hash\": \"{secret}").as_bytes());
+    add(json!({ "email": "eve@example.com", "password_hash": WERKZEUG, "is_admin": true }).to_string().as_bytes());
+    input.extend_from_slice(good("last-without-a-newline").as_bytes());
+
+    let run = import(&app, &input, &[]);
+    assert_eq!(run.0.status.code(), Some(1));
+    assert_eq!(run.stdout(), "3 imported, 0 already there, 7 refused\n");
+    let said = run.stderr();
+    let expected = [
+        "line 2: password_hash: is of no known scheme",
+        "line 3: is not UTF-8",
+        "line 5: is longer than 16 KiB",
+        "line 7: email: must be an e-mail address such as ada@example.com",
+        "line 8: is not a JSON object",
+        "line 9: is not JSON (column 81)",
+        "line 10: unknown member `is_admin`",
+        "vestibule: 7 lines were refused",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert!(!said.contains(secret));
+    assert_eq!(app.database.number("select count(*) from users").await, 3);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_all_and_changes_nothing() {
+    let app = TestApp::start().await;
+    app.unconfirmed("ada").await;
+    let before = export(&app.database);
+    let rows = ["ada@example.com", "bob@example.com", "nobody"]
+        .map(|email| json!({ "email": email, "password_hash": WERKZEUG }));
+    let run = import(&app, &lines(rows), &["--dry-run"]);
+    assert_eq!(run.0.status.code(), Some(1));
+    assert_eq!(run.stdout(), "2 would be imported, 0 already there, 1 refused\n");
+    assert_eq!(export(&app.database), before);
+    assert_eq!(app.database.number("select count(*) from addresses").await, 1);
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_is_completed_by_the_next() {
+    let database = TestDatabase::migrated();
+    let count = 30_000;
+    let mut input = String::new();
+    for at in 0..count {
+        let row = json!({ "email": format!("u{at}@example.com"), "username": format!("user{at}"), "password_hash": WERKZEUG });
+        writeln!(input, "{row}").unwrap();
+    }
+    let path = fresh_dir("import").join("users.jsonl");
+    std::fs::write(&path, &input).unwrap();
+    let arguments = ["user", "--database-url", &database.url, "import", path.to_str().unwrap()];
+    let mut was_in_the_middle = false;
+    for _ in 0..2 {
+        let before = database.number("select count(*) from users").await;
+        let mut child = binary::command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while database.number("select count(*) from users").await == before && child.try_wait().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        was_in_the_middle |= (1..count).contains(&database.number("select count(*) from users").await);
+    }
+    assert!(was_in_the_middle);
+    let run = Run(binary::run(&arguments, &[]));
+    assert!(run.expect_success().ends_with(" already there, 0 refused\n"));
+    for counted in ["count(*)", "count(distinct email_canonical)", "count(distinct username_canonical)"] {
+        assert_eq!(database.number(&format!("select {counted} from users")).await, count, "{counted}");
+    }
+}
+
+#[tokio::test]
+async fn two_imports_and_registrations_at_once_leave_each_address_one_owner() {
+    let app = TestApp::start().await;
+    let row = |at: i32| json!({ "email": format!("u{at}@example.com"), "password_hash": WERKZEUG });
+    let (up, down) = (lines((0..4000).map(row)), lines((0..4000).rev().map(row)));
+    let (first, second) = std::thread::scope(|scope| {
+        let (first, second) = (scope.spawn(|| import(&app, &up, &[])), scope.spawn(|| import(&app, &down, &[])));
+        (first.join().unwrap(), second.join().unwrap())
+    });
+    let counts = [&first, &second].map(|run| {
+        let said = run.expect_success();
+        said.split(' ').next().unwrap().parse::<i64>().unwrap()
+    });
+    assert_eq!(counts.iter().sum::<i64>(), 4000);
+    assert_eq!(app.database.number("select count(*) from users where confirmed_at is not null").await, 4000);
+    let fields = json!({ "email": "u17@example.com", "password": PASSWORD });
+    app.visitor().post_json("/login", &fields).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_cannot_begin_says_why_in_one_line() {
+    let database = TestDatabase::migrated();
+    let run = Run(binary::run(&["user", "--database-url", &database.url, "import", "/nowhere.jsonl"], &[]));
+    assert_eq!(run.0.status.code(), Some(1));
+    assert_eq!(run.stderr(), "vestibule: /nowhere.jsonl: No such file or directory (os error 2)\n");
+    let secrets = ["--devise-pepper", "the-pepper", "--flask-security-salt", "the-salt"];
+    let run = import_into(&database, b"", &secrets);
+    assert_eq!(run.0.status.code(), Some(2));
+    assert!(!run.stderr().contains("the-pepper") && !run.stderr().contains("the-salt"), "{}", run.stderr());
+    assert_eq!(import_into(&database, b"", &[]).expect_success(), "0 imported, 0 already there, 0 refused\n");
+}
