@@ -13,6 +13,7 @@ use rand::random_range;
 use serde_json::json;
 use vestibule::db::embedded::{Embedded, Settings};
 
+use super::count_from_environment;
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::http::Http;
@@ -23,10 +24,6 @@ use crate::support::within;
 const CLAIM_AND_MORE: Duration = Duration::from_secs(90);
 /// People who register at once.
 const CROWD: usize = 6;
-
-pub(super) fn count_from_environment(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
-}
 
 /// People who register all the time, at whatever service there is, and remember what they were promised.
 struct Crowd {

@@ -1,9 +1,15 @@
 //! Mail from outside: whoever got a 202 gets the letter, whatever the server, the network or a kill does meanwhile.
 
+mod dev_mailbox;
 mod durable;
 mod faults;
 mod faults_tls;
+mod figures;
+mod golden;
+mod letters;
 mod limits;
+mod operator;
+mod operator_test;
 mod outage;
 mod shared_queue;
 
@@ -12,6 +18,11 @@ use vestibule::config::Secret;
 
 use crate::support::smtp::SmtpCatcher;
 use crate::support::{Actor, TestApp, eventually};
+
+/// A size that whoever runs the tests can change.
+fn count_from_environment(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+}
 
 /// A service that sends through `smtp`.
 async fn app_with(smtp: &SmtpCatcher) -> TestApp {

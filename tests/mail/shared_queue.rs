@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use vestibule::config::Secret;
 
-use super::durable::count_from_environment;
-use super::{app_with, promise_many, promised};
+use super::{app_with, count_from_environment, promise_many, promised};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::smtp::{Absent, SmtpCatcher};
