@@ -99,7 +99,7 @@ async fn until_mail_is(app: &TestApp, health: &str) {
 /// Promises `count` letters at once, to addresses from `p1@example.com` on: what registrations leave in the tables,
 /// without the passwords.
 async fn promise_many(database: &crate::support::database::TestDatabase, count: usize) {
-    database.rows(&promises(count)).await;
+    database.rows(&format!("{}; select pg_notify('vestibule_mails', '')", promises(count))).await;
 }
 
 fn promises(count: usize) -> String {
@@ -111,6 +111,6 @@ fn promises(count: usize) -> String {
          insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
          select gen_random_uuid(), id, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', \
                 'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), 'queued', now(), now(), 0, false \
-         from u; select pg_notify('vestibule_mails', '')"
+         from u"
     )
 }
