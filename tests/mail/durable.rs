@@ -104,7 +104,7 @@ async fn demand_all_letters(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills
     // At most four letters are on their way when a kill comes.
     assert!(duplicates <= 4 * kills, "{duplicates} duplicates after {kills} kills");
     assert!(promised.len() > kills, "so few promises show nothing: {}", promised.len());
-    println!(
+    eprintln!(
         "{what}: {kills} kills, {} registrations tried, {} answered 202, {} addresses got a letter, {duplicates} \
          duplicates, 0 lost",
         crowd.tried.load(Ordering::Relaxed),

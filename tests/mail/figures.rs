@@ -19,7 +19,10 @@ async fn letters_per_second() {
     let letters = smtp.wait_long_for(LONG, count).await;
     let took = letters[count - 1].at - letters[0].at;
     let connections = smtp.connections();
-    println!("{count} letters in {took:?}: {:.0} per second; {connections:?}", (count - 1) as f64 / took.as_secs_f64());
+    eprintln!(
+        "{count} letters in {took:?}: {:.0} per second; {connections:?}",
+        (count - 1) as f64 / took.as_secs_f64()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +41,7 @@ async fn delay_from_the_promise_to_the_letter() {
     }
     delays.sort_unstable();
     let at = |share: f64| delays[((count - 1) as f64 * share) as usize];
-    println!(
+    eprintln!(
         "{count} registrations, one after the other: letter after the 202 within {:?} (median), {:?} (p99), {:?} (all)",
         at(0.5),
         at(0.99),

@@ -40,7 +40,7 @@ async fn two_processes_on_one_queue_send_every_letter_once() {
     let shares = came.each_ref().map(Vec::len);
     let all: BTreeSet<String> = came.iter().flatten().map(|letter| letter.to[0].clone()).collect();
     let ids: BTreeSet<String> = came.iter().flatten().map(|letter| letter.header("Message-ID")).collect();
-    println!("two processes, {count} letters: {shares:?} sent by each, {} different, in {took:?}", all.len());
+    eprintln!("two processes, {count} letters: {shares:?} sent by each, {} different, in {took:?}", all.len());
     assert_eq!(shares[0] + shares[1], count, "none twice");
     assert_eq!((all.len(), ids.len()), (count, count), "none missing");
     assert!(shares[0] > 0 && shares[1] > 0, "both work: {shares:?}");
