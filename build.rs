@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let target = env::var("TARGET")?;
     let Some((_, sha256)) = PAYLOADS.iter().find(|(name, _)| *name == target) else {
-        return Ok(()); // Musl, Windows …: an installed PostgreSQL is used there.
+        return Ok(()); // Musl …: an installed PostgreSQL is used there.
     };
     match find_payload(&format!("pglite-rs-lib-{target}")) {
         Ok(payload) => bundle(&payload, sha256),

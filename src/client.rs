@@ -2,7 +2,7 @@
 //!
 //! If this believed a header that anybody can send, everybody could choose their own address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -33,13 +33,29 @@ impl Client {
             if !is_trusted(&ip) {
                 break;
             }
-            match entry.trim().parse::<IpAddr>() {
-                Ok(address) => ip = address.to_canonical(),
-                Err(_) => break,
+            match address(entry.trim()) {
+                Some(address) => ip = address.to_canonical(),
+                None => break,
             }
         }
         Self { ip, user_agent: user_agent.map(readable).filter(|agent| !agent.is_empty()) }
     }
+}
+
+/// Whether `peer` looks like a proxy that should be trusted: it is none of the internet's, and forwards for others.
+#[must_use]
+pub fn is_likely_proxy(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let is_private = match peer.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    };
+    is_private && trusted.is_empty()
+}
+
+/// An entry of `X-Forwarded-For`; some proxies add the port, or brackets.
+fn address(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 fn readable(user_agent: &str) -> String {
@@ -67,6 +83,27 @@ mod tests {
         assert_eq!(ip_of("10.0.0.1", &["1.2.3.4, 198.51.100.7, 10.0.0.2"], &trusted), "198.51.100.7");
         assert_eq!(ip_of("10.0.0.1", &["1.2.3.4", "198.51.100.7"], &trusted), "198.51.100.7");
         assert_eq!(ip_of("10.0.0.1", &["1.2.3.4, nonsense"], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_entry_may_have_a_port_or_brackets() {
+        let trusted = ["10.0.0.0/8"];
+        assert_eq!(ip_of("10.0.0.1", &["198.51.100.7:4711"], &trusted), "198.51.100.7");
+        assert_eq!(ip_of("10.0.0.1", &["[2001:db8::1]:4711"], &trusted), "2001:db8::1");
+        assert_eq!(ip_of("10.0.0.1", &["[2001:db8::1]"], &trusted), "2001:db8::1");
+    }
+
+    #[test]
+    fn a_private_peer_that_forwards_is_likely_a_proxy() {
+        let is_likely = |peer: &str, trusted: &[&str]| {
+            let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+            is_likely_proxy(peer.parse().unwrap(), &trusted)
+        };
+        for peer in ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "fd00::1", "::1", "::ffff:10.0.0.1"] {
+            assert!(is_likely(peer, &[]), "{peer}");
+            assert!(!is_likely(peer, &["10.0.0.0/8"]), "{peer}");
+        }
+        assert!(!is_likely("198.51.100.7", &[]) && !is_likely("2001:db8::1", &[]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! If a check were a call inside a handler, one could be forgotten.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -10,7 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::mail::Occasion;
 use crate::problem::{Code, Problem};
 use crate::session::{self, Presented};
@@ -93,9 +94,22 @@ impl FromRequest for Client {
         let (Some(app), Some(peer)) = (app, req.peer_addr()) else {
             return ready(Err(Problem::internal("a request without app or peer")));
         };
-        let texts =
-            |name: &str| -> Vec<&str> { req.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect() };
-        let user_agent = texts(USER_AGENT.as_str()).first().copied();
-        ready(Ok(Self::new(peer.ip(), &texts("x-forwarded-for"), &app.config.trusted_proxies, user_agent)))
+        // Lossy: a line that is no text must not hide what a trusted proxy added at its end.
+        let texts = |name: &str| -> Vec<Cow<'_, str>> {
+            req.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
+        };
+        let (forwarded_for, user_agent) = (texts("x-forwarded-for"), texts(USER_AGENT.as_str()));
+        let trusted = &app.config.trusted_proxies;
+        if !forwarded_for.is_empty() && client::is_likely_proxy(peer.ip(), trusted) && app.told.is_first() {
+            log::warn!(
+                "requests come from {} with X-Forwarded-For, which is not believed: all its clients count as one. If it \
+                 is your proxy, set TRUSTED_PROXIES={}",
+                peer.ip(),
+                peer.ip()
+            );
+        }
+        let forwarded_for: Vec<&str> = forwarded_for.iter().map(AsRef::as_ref).collect();
+        let user_agent = user_agent.first().map(AsRef::as_ref);
+        ready(Ok(Self::new(peer.ip(), &forwarded_for, trusted, user_agent)))
     }
 }

@@ -11,18 +11,19 @@ pub mod db;
 
 // Who somebody is, and how they show it. None of these knows HTTP.
 pub mod client;
-pub mod link;
-pub mod mail;
 pub mod password;
 pub mod user;
+pub mod link;
+pub mod throttle;
+pub mod mail;
 
 // What an answer can be, and who may ask.
 pub mod app;
-pub mod body;
-pub mod guard;
-pub mod page;
 pub mod problem;
 pub mod session;
+pub mod guard;
+pub mod body;
+pub mod page;
 
 // What people can do, and the house it happens in.
 pub mod flows;

@@ -5,9 +5,13 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use vestibule::config::ignoring_empty_variables;
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::command().try_get_matches().and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
+    let cli = match ignoring_empty_variables(cli::Cli::command())
+        .try_get_matches()
+        .and_then(|matches| cli::Cli::from_arg_matches(&matches))
+    {
         Ok(cli) => cli,
         Err(error) => return cli::refuse(&error),
     };

@@ -2,7 +2,8 @@
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
-use utoipa::openapi::{ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, ServerBuilder};
+use utoipa::openapi::{RefOr, Required, SecurityRequirement};
 use utoipa::{OpenApi as _, ToSchema as _};
 
 use crate::flows::Operations;
@@ -21,7 +22,6 @@ pub fn document(cookie_name: &str) -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
         .license(Some(LicenseBuilder::new().name("Apache-2.0 OR MIT").identifier(Some("Apache-2.0 OR MIT")).build()))
-        .contact(None::<ContactBuilder>.map(ContactBuilder::build))
         .build();
     document.servers = Some(vec![ServerBuilder::new().url("/").description(Some("This service")).build()]);
     document.tags = Some(vec![
@@ -38,6 +38,17 @@ pub fn document(cookie_name: &str) -> OpenApi {
     components.add_security_scheme("session_cookie", cookie_scheme(cookie_name));
     components.add_security_scheme("bearer", bearer_scheme());
     document.components = Some(components);
+    // Said, not left out: these operations ask for nobody.
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+            operation.security.get_or_insert_with(|| vec![SecurityRequirement::default()]);
+        }
+    }
+    // A body that a session makes needless cannot be required; utoipa cannot say so in the attribute.
+    let resend = document.paths.paths.get_mut("/resend").and_then(|item| item.post.as_mut());
+    if let Some(RefOr::T(body)) = resend.and_then(|operation| operation.request_body.as_mut()) {
+        body.required = Some(Required::False);
+    }
     document
 }
 

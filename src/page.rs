@@ -57,6 +57,7 @@ struct MailboxTemplate<'a> {
 #[template(path = "pages/mail.html")]
 struct MailTemplate<'a> {
     mail: &'a Mail,
+    framed: &'a str,
     source: &'a str,
 }
 
@@ -106,7 +107,9 @@ pub fn mailbox(mails: &[Mail]) -> HttpResponse {
 /// A letter of the development mailbox, with the source of its message.
 #[must_use]
 pub fn mail(mail: &Mail, source: &str) -> HttpResponse {
-    html(HttpResponse::Ok(), &MailTemplate { mail, source }, LETTER_POLICY)
+    // A link in the frame opens beside it: within it, the page that it leads to may not be shown.
+    let framed = mail.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    html(HttpResponse::Ok(), &MailTemplate { mail, framed: &framed, source }, LETTER_POLICY)
 }
 
 fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str) -> HttpResponse {

@@ -5,5 +5,28 @@
 
 mod support;
 
-mod mail;
+mod confirm_email;
+mod dev_mailbox;
+mod docs;
+mod health;
+mod list_sessions;
+mod login;
+mod logout;
+mod problems;
+mod register;
+mod resend;
 mod show_account;
+
+mod address;
+mod contract;
+mod errors;
+mod guard;
+mod mail;
+mod mail_smtp;
+mod races;
+mod session;
+
+mod security;
+
+mod readme;
+mod settings;

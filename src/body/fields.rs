@@ -73,10 +73,10 @@ impl Fields {
         }
     }
 
-    /// A `true` or `false` that is `false` when left out.
+    /// A `true` or `false` that is `false` when left out or `null`.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         match self.take(name)? {
-            None => Some(false),
+            None | Some(Value::Null) => Some(false),
             Some(Value::Bool(flag)) => Some(flag),
             Some(_) => {
                 self.complain(name, "wrong_type", "must be true or false");

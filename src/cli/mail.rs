@@ -132,8 +132,7 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
     let delivery = Delivery::new(&config)?;
     let client = Client { ip: settings.listen.ip(), user_agent: Some("vestibule mail test".into()) };
     let occasion = Occasion { at: Utc::now(), client, language: language.to_owned() };
-    let service = config.public_url.host_str().unwrap_or("Vestibule");
-    let words = Words::new(service, email.as_typed(), &occasion);
+    let words = Words::new(&config.service_name, email.as_typed(), &occasion);
     let letter = server::templates(settings)?.write(LetterKind::Test, language, &words)?;
     match delivery.send(Uuid::now_v7(), email.as_typed(), &letter, Utc::now()).await {
         Ok(reply) => {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
 use vestibule::db::Db;
@@ -87,7 +88,15 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn init_log(filter: &str) {
-    env_logger::Builder::new().parse_filters(filter).format_target(false).init();
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter).format_target(false);
+    // What these say below a warning are requests, statements and their values: secrets, whatever the filter.
+    for module in
+        ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "actix_server", "hyper", "rustls"]
+    {
+        builder.filter_module(module, LevelFilter::Warn);
+    }
+    builder.init();
 }
 
 /// One line that names the setting, also where it came from the environment; the value, which can be a secret, is left
@@ -107,6 +116,7 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
     let reason = match std::error::Error::source(error) {
         Some(source) => source.to_string(),
+        None if text(ContextKind::ValidValue).is_empty() => "must not be empty".to_owned(),
         None => format!("must be one of {}", text(ContextKind::ValidValue)),
     };
     eprintln!("vestibule: {variable} ({flag}): {reason}");

@@ -28,6 +28,8 @@ pub struct ConfigError {
 pub struct Config {
     /// Where people reach the service.
     pub public_url: Url,
+    /// The name that letters call the service by: that of `MAIL_FROM`, else the host.
+    pub service_name: String,
     /// The keys of signed links.
     pub secret_key: KeyRing,
     /// Where mails go.
@@ -44,6 +46,8 @@ pub struct Config {
     pub password_min_length: usize,
     /// Cost of new password hashes.
     pub bcrypt_cost: u32,
+    /// Front-end origins, as browsers write them.
+    pub allowed_origins: Vec<String>,
     /// Whether limits in time are in force.
     pub has_rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -81,6 +85,10 @@ impl Config {
     pub fn new(settings: &Settings, address: SocketAddr) -> Result<Self, ConfigError> {
         let public_url = match &settings.public_url {
             Some(url) => url.clone(),
+            None if address.ip().is_unspecified() => {
+                let reason = "required when LISTEN is no address that people could reach, as in letters".into();
+                return Err(ConfigError { setting: "PUBLIC_URL", reason });
+            }
             None => Url::parse(&format!("http://{address}"))
                 .map_err(|error| ConfigError { setting: "LISTEN", reason: error.to_string() })?,
         };
@@ -90,9 +98,10 @@ impl Config {
             return Err(ConfigError { setting: "COOKIE_SAMESITE", reason });
         }
         Ok(Self {
-            mail_transport: mail_transport(settings, address)?,
+            mail_transport: mail_transport(settings, address, &public_url)?,
             secret_key: secret_key(settings, is_secure)?,
             mail_from: settings.mail_from.clone(),
+            service_name: service_name(&settings.mail_from, &public_url),
             confirm_url: settings.confirm_url.clone().unwrap_or_else(|| LinkTemplate::own_page(&public_url, "confirm")),
             confirm_ttl: settings.confirm_ttl,
             session: SessionConfig {
@@ -103,6 +112,7 @@ impl Config {
             },
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
+            allowed_origins: settings.allowed_origins.clone(),
             has_rate_limits: settings.rate_limits == Switch::On,
             trusted_proxies: settings.trusted_proxies.clone(),
             public_url,
@@ -110,15 +120,23 @@ impl Config {
     }
 }
 
-fn mail_transport(settings: &Settings, address: SocketAddr) -> Result<MailTransport, ConfigError> {
+fn service_name(mail_from: &Mailbox, public_url: &Url) -> String {
+    let name = mail_from.name.clone().filter(|name| !name.trim().is_empty());
+    name.unwrap_or_else(|| public_url.host_str().unwrap_or("Vestibule").to_owned())
+}
+
+fn mail_transport(settings: &Settings, address: SocketAddr, public_url: &Url) -> Result<MailTransport, ConfigError> {
     let mailbox = || Ok(MailTransport::Mailbox(data_dir(settings)?.join("mails")));
     match (&settings.smtp_url, settings.dev_mailbox) {
         (_, DevMailbox::On) => mailbox(),
         (Some(url), _) => Ok(MailTransport::Smtp(url.clone())),
-        (None, DevMailbox::Auto) if is_loopback(address.ip()) => mailbox(),
+        // An https address means that others come in through a proxy, and would read the mailbox.
+        (None, DevMailbox::Auto) if is_loopback(address.ip()) && public_url.scheme() != "https" => mailbox(),
         (None, DevMailbox::Auto) => Err(ConfigError {
             setting: "SMTP_URL",
-            reason: "required when LISTEN is not loopback (or DEV_MAILBOX=on, on one's own machine)".into(),
+            reason: "required when LISTEN is not loopback or PUBLIC_URL is https (or DEV_MAILBOX=on, on one's own \
+                     machine)"
+                .into(),
         }),
         (None, DevMailbox::Off) => {
             Err(ConfigError { setting: "SMTP_URL", reason: "required with DEV_MAILBOX=off".into() })

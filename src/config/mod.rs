@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Arg, Args, Command, ValueEnum};
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use url::Url;
@@ -22,7 +23,7 @@ pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// The PostgreSQL to use; without it, an embedded one in the data directory (for development)
-    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::secret)]
     pub database_url: Option<Secret>,
 
     /// Programs of an installed PostgreSQL to use for the embedded one, instead of the bundled ones
@@ -91,6 +92,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,
 
+    /// Front-end origins for CORS and cookie-borne changes, comma-separated
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
+    pub allowed_origins: Vec<String>,
+
     /// SameSite attribute of the session cookie
     #[arg(long, env, value_name = "VALUE", default_value = "lax")]
     pub cookie_samesite: SameSitePolicy,
@@ -141,6 +146,16 @@ pub enum SameSitePolicy {
     Strict,
     /// Sent always; browsers then ask for `Secure`.
     None,
+}
+
+/// The command without the environment variables that are empty: an empty one counts as not set, as compose files make
+/// them of settings that somebody left out.
+#[must_use]
+pub fn ignoring_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(ignoring_empty_variables)
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -34,18 +33,18 @@ impl From<String> for Secret {
     }
 }
 
-impl FromStr for Secret {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Self(text.to_owned())) }
-    }
-}
-
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// Reads a secret.
+///
+/// # Errors
+/// An empty one.
+pub fn secret(text: &str) -> Result<Secret, String> {
+    if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Secret(text.to_owned())) }
 }
 
 /// One or more secret keys: the first signs, all verify.
@@ -146,6 +145,15 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// Reads an origin, and writes it as browsers do.
+///
+/// # Errors
+/// Anything but scheme, host and port of http or https; `*` would let every page act for everybody.
+pub fn origin(text: &str) -> Result<String, String> {
+    let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
+    Ok(url.origin().ascii_serialization())
+}
+
 /// Reads the address of an SMTP server.
 ///
 /// # Errors
@@ -225,6 +233,14 @@ mod tests {
         assert!(public_url("http://localhost:8080/").is_ok());
         for wrong in ["auth.example.com", "ftp://x", "https://x/auth", "https://u:p@x", "https://x/?a=b"] {
             assert!(public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_do() {
+        assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
+        for wrong in ["*", "null", "app.example.com", "https://app.example.com/path"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -12,4 +12,4 @@ pub mod schema;
 
 pub use error::DbError;
 pub use migrate::MIGRATIONS;
-pub use pool::{Connection, Db};
+pub use pool::{Connection, Db, in_limited_time};

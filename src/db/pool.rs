@@ -1,5 +1,6 @@
 //! The pool, and the only two ways to work with it: [`Db::run`] and [`Db::transaction`].
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -12,6 +13,7 @@ use futures_util::FutureExt as _;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{DbError, migrate};
 
@@ -25,10 +27,23 @@ type Transactions = <Connection as diesel_async::AsyncConnection>::TransactionMa
 const POOL_SIZE: usize = 16;
 /// How long getting a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long one piece of work may take, connection included: callers are answered within five seconds.
+/// How long the work of one request may take, connections included: callers are answered within five seconds.
 const WORK_TIMEOUT: Duration = Duration::from_millis(4500);
+/// A connection that says nothing for so long is asked whether it lives, so often, so many times.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 2);
 /// The server ends a statement by itself, also when nobody waits for it any more.
 const STATEMENT_TIMEOUT_MS: u32 = 5000;
+
+tokio::task_local! {
+    /// What is left of the time that a request may spend on the database.
+    static PATIENCE: Cell<Duration>;
+}
+
+/// Does all work on the database within `request` in the time that is otherwise given to one piece: several pieces that
+/// are all in time, over a slow link, would else keep a caller waiting.
+pub async fn in_limited_time<F: Future>(request: F) -> F::Output {
+    PATIENCE.scope(Cell::new(WORK_TIMEOUT), request).await
+}
 
 /// The database.
 #[derive(Clone)]
@@ -103,17 +118,32 @@ impl Db {
         if !*self.migrated.borrow() {
             return Err(DbError::Unavailable("the migrations have not run yet".into()));
         }
-        let deadline = tokio::time::Instant::now() + WORK_TIMEOUT;
-        let mut connection = match tokio::time::timeout_at(deadline, self.pool.get()).await {
+        let began = Instant::now();
+        let result = self.run_until(began + PATIENCE.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work).await;
+        let _ = PATIENCE.try_with(|patience| patience.set(patience.get().saturating_sub(began.elapsed())));
+        result
+    }
+
+    async fn run_until<T, E>(
+        &self,
+        deadline: Instant,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>,
+    ) -> Result<T, DbError>
+    where
+        E: Into<DbError>,
+    {
+        let mut connection = match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(DbError::Unavailable(error.to_string())),
             Err(_) => return Err(DbError::Unavailable("no connection in time".into())),
         };
-        match tokio::time::timeout_at(deadline, work(&mut connection)).await {
+        match timeout_at(deadline, work(&mut connection)).await {
             Ok(result) => result.map_err(Into::into),
             Err(_) => {
                 // An answer may still be on its way on this connection: nobody else shall read it.
                 drop(Object::take(connection));
+                // If this one died without a word, so did the others: whoever got one next would wait in vain, too.
+                self.pool.retain(|_, _| false);
                 Err(DbError::Unavailable("no answer in time".into()))
             }
         }
@@ -145,6 +175,8 @@ fn parse(url: &str) -> Result<tokio_postgres::Config, DbError> {
     let mut config: tokio_postgres::Config = url.parse().map_err(unavailable)?;
     config.connect_timeout(CONNECT_TIMEOUT);
     config.tcp_user_timeout(WORK_TIMEOUT);
+    let (idle, interval, retries) = KEEPALIVE;
+    config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
     if config.get_application_name().is_none() {
         config.application_name("vestibule");
     }
@@ -172,7 +204,9 @@ async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<Connect
     let bad = |error: String| ConnectionError::BadConnection(error);
     let config = parse(url).map_err(|error| bad(error.to_string()))?;
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
-    let (client, connection) = config.connect(tls).await.map_err(|error| bad(error.to_string()))?;
+    // The limit that the configuration knows ends when TCP is connected; a server can stay silent after that.
+    let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls)).await.map_err(|_| bad("no greeting".into()))?;
+    let (client, connection) = connecting.map_err(|error| bad(error.to_string()))?;
     Connection::try_from_client_and_connection(client, connection).await
 }
 

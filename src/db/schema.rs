@@ -1,11 +1,29 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    account_throttles (name_sha256) {
+        name_sha256 -> Bytea,
+        failures -> Int4,
+        blocked_until -> Nullable<Timestamptz>,
+        last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     addresses (canonical) {
         canonical -> Text,
         salt -> Bytea,
         cost -> Int4,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    client_throttles (client, action) {
+        client -> Inet,
+        action -> Text,
+        count -> Int4,
+        window_ends_at -> Timestamptz,
     }
 }
 

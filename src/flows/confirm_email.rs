@@ -26,7 +26,7 @@ pub struct LinkDescription {
     #[schema(example = "confirm_email")]
     purpose: &'static str,
     /// The address that it proves.
-    #[schema(format = Email, example = "ada@example.com")]
+    #[schema(format = "idn-email", example = "ada@example.com")]
     email: String,
     /// When it ends.
     expires_at: DateTime<Utc>,

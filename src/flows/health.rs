@@ -45,6 +45,8 @@ pub enum HealthStatus {
 }
 
 /// Is the process alive?
+///
+/// Asks nobody else: a database that is away is no reason to start the process anew.
 #[utoipa::path(
     get, path = "/health/live", tag = "operation",
     responses((status = 200, description = "It is", body = Health), Faults)
@@ -55,7 +57,8 @@ pub async fn get_liveness() -> HttpResponse {
 
 /// Can the service serve?
 ///
-/// It can while its database answers. Letters that cannot leave only degrade it: they wait.
+/// It can while its database answers, and until it is about to stop. Letters that cannot leave only degrade it: they
+/// wait.
 #[utoipa::path(
     get, path = "/health/ready", tag = "operation",
     responses((status = 200, description = "It can", body = Health),
@@ -68,11 +71,8 @@ pub async fn get_readiness(app: web::Data<App>) -> HttpResponse {
     };
     let ping = app.db.run(async |conn| diesel::sql_query("select 1").execute(conn).await);
     let database = if ping.await.is_ok() { HealthStatus::Ok } else { HealthStatus::Unavailable };
-    let status = if database == HealthStatus::Ok { mail } else { database };
+    let is_ready = database == HealthStatus::Ok && !app.stopping.has_begun();
+    let status = if is_ready { mail } else { HealthStatus::Unavailable };
     let health = Health { status, checks: HealthChecks { database: Some(database), mail: Some(mail) } };
-    if database == HealthStatus::Ok {
-        HttpResponse::Ok().json(health)
-    } else {
-        HttpResponse::ServiceUnavailable().json(health)
-    }
+    if is_ready { HttpResponse::Ok().json(health) } else { HttpResponse::ServiceUnavailable().json(health) }
 }

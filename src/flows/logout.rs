@@ -7,14 +7,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::problem::Problem;
 use crate::session;
 
-use super::responses::DatabaseFaults;
+use super::responses::{DatabaseFaults, ForeignOrigin};
 
 /// Sign out
 ///
 /// Ends the session that the request presents. Without one nothing happens, and the answer is the same.
 #[utoipa::path(
     post, path = "/logout", tag = "session",
-    responses((status = 204, description = "Nobody is signed in with this session any more"), DatabaseFaults),
+    responses((status = 204, description = "Nobody is signed in with this session any more"), ForeignOrigin, DatabaseFaults),
     security((), ("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn end_session(req: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -9,20 +9,22 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::{Fields, FromFields, Json};
+use crate::db::Connection;
 use crate::mail::{LetterKind, Occasion, queue};
 use crate::password::{HashParameters, NewPassword, PasswordHash};
 use crate::problem::{Code, Problem};
+use crate::throttle;
 use crate::user::queries::{self, NewUser};
 use crate::user::{Email, UserId, Username};
 
-use super::responses::{BodyProblems, HashingFaults, Taken};
+use super::responses::{BodyProblems, HashingFaults, Taken, Throttled};
 
 /// Who wants an account.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// The address, compared without case and in one Unicode spelling.
-    #[schema(value_type = String, format = Email, max_length = 254, example = "ada@example.com")]
+    #[schema(value_type = String, format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Email,
     /// 8 characters or more (`PASSWORD_MIN_LENGTH`), and not easy to guess.
     #[schema(value_type = String, format = Password, max_length = 256, example = "plum-orbit-kettle-42")]
@@ -65,13 +67,14 @@ impl FromFields for Registration {
 #[utoipa::path(
     post, path = "/register", tag = "account", request_body = Registration,
     responses((status = 202, description = "A letter is on its way", body = ConfirmationSent),
-              BodyProblems, Taken, HashingFaults)
+              BodyProblems, Taken, Throttled, HashingFaults)
 )]
 pub async fn register_account(
     app: web::Data<App>,
     occasion: Occasion,
     Json(registration): Json<Registration>,
 ) -> Result<HttpResponse, Problem> {
+    throttle(&app, &occasion).await?;
     let mut parameters = shared_parameters(&app, &registration.email).await?;
     // The parameters of an address change only when its only account renews its hash: once more is enough.
     for _ in 0..2 {
@@ -85,6 +88,15 @@ pub async fn register_account(
         }
     }
     Err(Problem::new(Code::Overloaded))
+}
+
+/// So many registrations of a client, and no more.
+async fn throttle(app: &App, occasion: &Occasion) -> Result<(), Problem> {
+    if !app.config.has_rate_limits {
+        return Ok(());
+    }
+    let count = async |conn: &mut Connection| throttle::count_registration(conn, occasion.client.ip, occasion.at).await;
+    Ok(app.db.transaction(count).await??)
 }
 
 /// The parameters that all accounts of the address share, made now if this is its first.

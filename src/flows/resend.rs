@@ -16,14 +16,14 @@ use crate::problem::Problem;
 use crate::user::{Email, User};
 
 use super::register::ConfirmationSent;
-use super::responses::{BodyProblems, DatabaseFaults};
+use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 
 /// Whose link is wanted.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resend {
     /// The address.
-    #[schema(value_type = String, format = Email, example = "ada@example.com")]
+    #[schema(value_type = String, format = "idn-email", example = "ada@example.com")]
     email: Email,
 }
 
@@ -64,10 +64,10 @@ impl FromRequest for Recipient {
 /// the address. The answer is the same for every address.
 #[utoipa::path(
     post, path = "/resend", tag = "account",
-    request_body(content = Option<Resend>, description = "Not needed with a session"),
+    request_body(content = Resend, description = "Not needed with a session"),
     responses((status = 202, description = "If there is something to confirm, a letter is on its way",
                body = ConfirmationSent),
-              BodyProblems, DatabaseFaults),
+              BodyProblems, ForeignOrigin, DatabaseFaults),
     security((), ("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn resend_confirmation(

@@ -42,6 +42,10 @@ problem_responses! {
     LinkProblems: LinkExpired, LinkUsed, LinkInvalid;
     /// For a login.
     WrongCredentials: InvalidCredentials;
+    /// For what is counted.
+    Throttled: RateLimited;
+    /// For changes by a cookie.
+    ForeignOrigin: CrossOrigin;
     /// For a registration.
     Taken: UsernameTaken;
     /// Where a thing may be missing.
@@ -80,7 +84,7 @@ fn response(codes: &[Code]) -> Response {
     if codes.contains(&Code::Unauthenticated) {
         response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));
     }
-    if codes.iter().any(|code| matches!(code, Code::Overloaded | Code::Unavailable)) {
+    if codes.iter().any(|code| matches!(code, Code::Overloaded | Code::Unavailable | Code::RateLimited)) {
         response = response.header("Retry-After", header(Type::Integer, "Seconds to wait"));
     }
     response.build()

@@ -18,7 +18,7 @@ pub struct AccountView {
     /// Its identity: a UUIDv7.
     id: Uuid,
     /// The address as it was typed.
-    #[schema(format = Email, example = "ada@example.com")]
+    #[schema(format = "idn-email", example = "ada@example.com")]
     email: String,
     /// The username as it was typed.
     #[schema(required, example = "ada")]

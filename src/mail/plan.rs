@@ -30,7 +30,7 @@ pub struct MailerParts {
     pub confirm_url: LinkTemplate,
     /// How long it lives.
     pub confirm_ttl: Duration,
-    /// The host that people know the service by.
+    /// The name that letters call the service by.
     pub service: String,
     /// Whether an address gets only so many letters.
     pub has_limits: bool,

@@ -5,6 +5,7 @@
 //! who does not fit into the queue is told to come again.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -37,6 +38,7 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     capacity: usize,
+    computed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -56,8 +58,12 @@ impl HashingPool {
     /// # Errors
     /// A thread cannot be started.
     pub fn start(threads: usize) -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), capacity: threads * QUEUE_PER_THREAD });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            capacity: threads * QUEUE_PER_THREAD,
+            computed: AtomicU64::new(0),
+        });
         let owner = Arc::new(Owner { shared: Arc::clone(&shared) });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
@@ -75,6 +81,12 @@ impl HashingPool {
         self.owner.shared.push(Job { input: HashInput::new(password, parameters), answer })?;
         // Only a panic or a cost that bcrypt does not know ends a job without an answer.
         answered.await.ok().flatten().ok_or(QueueFull)
+    }
+
+    /// How many hashes were computed so far: what an answer costs, and what its time can tell.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.owner.shared.computed.load(Ordering::Relaxed)
     }
 }
 
@@ -110,6 +122,8 @@ impl Shared {
         while let Some(batch) = self.next_batch() {
             for job in batch {
                 if !job.answer.is_closed() {
+                    // Before the answer: who has it finds it counted.
+                    self.computed.fetch_add(1, Ordering::Relaxed);
                     let _ = job.answer.send(job.input.compute());
                 }
             }

@@ -97,6 +97,14 @@ problems! {
         "The fields in errors are wrong."
         "The body is a JSON object, but fields are missing, wrong or unknown. The member errors lists all of them, \
          each with a JSON pointer, a code and a reason."
+    RateLimited "rate_limited" TOO_MANY_REQUESTS "Too many tries"
+        "Too many tries. Try again after Retry-After seconds."
+        "There were too many tries with this name, or from this client. Wait for the seconds in Retry-After. After 100 \
+         failed logins in a row only a password reset helps."
+    CrossOrigin "cross_origin" FORBIDDEN "Not from here"
+        "A page of another origin must not do this with somebody's cookie; see ALLOWED_ORIGINS."
+        "A browser sent this request on behalf of a page that does not belong to the service. If the page is yours, add \
+         its origin to ALLOWED_ORIGINS."
     Internal "internal" INTERNAL_SERVER_ERROR "Our fault"
         "Something went wrong on our side. Please tell us the request id."
         "The service met a fault of its own. The operator finds the details in the log under the request id."

@@ -27,6 +27,8 @@ pub struct Problem {
     pub errors: Vec<FieldProblem>,
     /// Seconds to wait, as `Retry-After`.
     pub retry_after: Option<u32>,
+    /// What happened inside: for the log, with the request id, and never for the caller.
+    pub cause: Option<String>,
 }
 
 /// A field that is wrong.
@@ -75,7 +77,13 @@ impl Problem {
     /// A problem with the usual words of its code.
     #[must_use]
     pub fn new(code: Code) -> Self {
-        Self { code, detail: code.detail().to_owned(), errors: Vec::new(), retry_after: code.retry_after() }
+        Self {
+            code,
+            detail: code.detail().to_owned(),
+            errors: Vec::new(),
+            retry_after: code.retry_after(),
+            cause: None,
+        }
     }
 
     /// The same with other words.
@@ -93,8 +101,7 @@ impl Problem {
     /// A fault of ours: `error` goes to the log, the caller learns nothing but that.
     #[must_use]
     pub fn internal(error: impl fmt::Display) -> Self {
-        log::error!("internal error: {error}");
-        Self::new(Code::Internal)
+        Self { cause: Some(error.to_string()), ..Self::new(Code::Internal) }
     }
 
     /// The body, for the service at `public_url`, of the request `request_id`.
@@ -125,7 +132,7 @@ impl ResponseError for Problem {
         self.code.status()
     }
 
-    /// An empty answer: `server.rs` writes the body, as it knows the request id.
+    /// An empty answer: `server/edge.rs` writes the body, as it knows the request id.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.code.status())
     }

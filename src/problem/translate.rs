@@ -3,6 +3,7 @@
 use crate::db::DbError;
 use crate::link::LinkError;
 use crate::password::{QueueFull, WeakPassword};
+use crate::throttle::Wait;
 use crate::user::queries::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
 use crate::user::{EmailError, UsernameError};
 
@@ -15,8 +16,7 @@ impl From<DbError> for Problem {
         } else if error.is_constraint(CONFIRMED_EMAIL_KEY) {
             Self::new(Code::LinkUsed)
         } else if let DbError::Unavailable(reason) = error {
-            log::warn!("the database is unavailable: {reason}");
-            Self::new(Code::Unavailable)
+            Self { cause: Some(reason), ..Self::new(Code::Unavailable) }
         } else {
             Self::internal(error)
         }
@@ -32,6 +32,12 @@ impl From<diesel::result::Error> for Problem {
 impl From<QueueFull> for Problem {
     fn from(QueueFull: QueueFull) -> Self {
         Self::new(Code::Overloaded)
+    }
+}
+
+impl From<Wait> for Problem {
+    fn from(wait: Wait) -> Self {
+        Self { retry_after: Some(wait.seconds), ..Self::new(Code::RateLimited) }
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::Duration as Span;
 use diesel::QueryResult;
 
 use crate::app::App;
-use crate::{mail, session, user};
+use crate::{mail, session, throttle, user};
 
 /// How often: what the contract removes "within the hour" goes well within it.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -35,6 +35,7 @@ async fn clean(app: &App, conn: &mut crate::db::Connection) -> QueryResult<()> {
     let sessions = session::queries::delete_ended(conn, now).await?;
     let mails = mail::queue::delete_done_before(conn, now - MAIL_TTL).await?;
     mail::delete_old_departures(conn, now).await?;
+    throttle::delete_old(conn, now).await?;
     if unconfirmed + addresses + sessions + mails > 0 {
         log::info!(
             "cleaned up: {unconfirmed} unconfirmed accounts, {addresses} unused addresses, {sessions} ended sessions, \

@@ -2,15 +2,18 @@
 
 mod edge;
 mod janitor;
+mod stop;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
+use actix_cors::Cors;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
-use crate::app::App;
+use crate::app::{App, Stopping, Told};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::db::embedded::{self, Embedded, EmbeddedError};
@@ -25,6 +28,8 @@ use crate::{flows, openapi};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the service stops.
 const DRAIN_SECONDS: u64 = 30;
+/// How long a browser may remember what a preflight said.
+const PREFLIGHT_SECONDS: usize = 3600;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
@@ -127,7 +132,7 @@ impl Service {
             links: links.clone(),
             confirm_url: config.confirm_url.clone(),
             confirm_ttl: config.confirm_ttl,
-            service: config.public_url.host_str().unwrap_or("Vestibule").to_owned(),
+            service: config.service_name.clone(),
             has_limits: config.has_rate_limits,
         });
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -138,6 +143,8 @@ impl Service {
             password_policy: PasswordPolicy { min_length: config.password_min_length },
             links,
             mailer,
+            stopping: Stopping::default(),
+            told: Told::default(),
             config,
         };
         Ok(Self { app, listener, address, embedded })
@@ -161,7 +168,7 @@ impl Service {
         log::info!("API      {url}");
         log::info!("docs     {url}/docs/");
         if self.app.mailer.mailbox().is_some() {
-            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent: no SMTP_URL is set)");
+            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent)");
         }
     }
 
@@ -171,7 +178,10 @@ impl Service {
     /// The listener breaks.
     pub async fn run(self, has_signals: bool) -> std::io::Result<()> {
         let Self { app, listener, embedded, .. } = self;
-        let server = http_server(app.clone(), listener, has_signals)?;
+        let server = http_server(app.clone(), listener)?;
+        if has_signals {
+            stop::on_signal(app.stopping.clone(), server.handle())?;
+        }
         let background = async {
             tokio::join!(migrate(&app.db), app.mailer.run(), janitor::run(&app));
         };
@@ -184,20 +194,21 @@ impl Service {
     }
 }
 
-fn http_server(app: App, listener: TcpListener, has_signals: bool) -> std::io::Result<actix_web::dev::Server> {
-    let manager = LoginManager::new(app.config.session.clone());
+fn http_server(app: App, listener: TcpListener) -> std::io::Result<actix_web::dev::Server> {
+    let manager = LoginManager::new(&app.config);
     let document = web::Data::new(openapi::document(manager.cookie_name()));
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(web::Data::new(app.clone()))
             .app_data(web::Data::new(manager.clone()))
             .app_data(document.clone())
+            .wrap(cors(&app.config))
             .wrap(from_fn(edge::edge))
             .configure(|config| flows::routes(config, &app, &manager))
     })
     .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(DRAIN_SECONDS);
-    let server = if has_signals { server } else { server.disable_signals() };
+    .shutdown_timeout(DRAIN_SECONDS)
+    .disable_signals();
     Ok(server.listen(listener)?.run())
 }
 
@@ -207,6 +218,19 @@ fn http_server(app: App, listener: TcpListener, has_signals: bool) -> std::io::R
 /// Names the file and the line that cannot work.
 pub fn templates(settings: &Settings) -> Result<Templates, TemplateError> {
     settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::shipped()), Templates::load)
+}
+
+/// What scripts of the allowed origins may do, and no others.
+fn cors(config: &Config) -> Condition<Cors> {
+    let allowed = &config.allowed_origins;
+    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    let cors = cors
+        .supports_credentials()
+        .allowed_methods(["GET", "HEAD", "POST", "PATCH", "DELETE"])
+        .allowed_headers([CONTENT_TYPE, AUTHORIZATION, HeaderName::from_static("x-request-id")])
+        .expose_headers(edge::READABLE)
+        .max_age(PREFLIGHT_SECONDS);
+    Condition::new(!allowed.is_empty(), cors)
 }
 
 async fn migrate(db: &Db) {

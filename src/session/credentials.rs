@@ -16,13 +16,16 @@ use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, SET
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 
-use crate::config::{SameSitePolicy, SessionConfig};
+use crate::config::{Config, SameSitePolicy, SessionConfig};
 use crate::problem::{Code, Problem};
 
-use super::{NewSession, SessionToken};
+use super::{NewSession, Origins, SessionToken};
 
 /// The cookie between this middleware and actix-session; no client ever sees it.
 pub(super) const INTERNAL_COOKIE: &str = "internal";
+
+/// The operation that sets a cookie for whoever has none.
+const LOGIN: &str = "/login";
 
 /// How a client wants to present its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ impl FromStr for Transport {
 #[derive(Clone)]
 pub struct LoginManager {
     config: SessionConfig,
+    origins: Origins,
     key: Key,
 }
 
@@ -58,8 +62,9 @@ struct CookieChange(Cookie<'static>);
 impl LoginManager {
     /// A login manager with a new internal key.
     #[must_use]
-    pub fn new(config: SessionConfig) -> Self {
-        Self { config, key: Key::generate() }
+    pub fn new(config: &Config) -> Self {
+        let origins = Origins::new(&config.public_url, &config.allowed_origins);
+        Self { config: config.session.clone(), origins, key: Key::generate() }
     }
 
     /// The cookie's name; browsers accept the `__Host-` prefix from `Secure` cookies only.
@@ -105,13 +110,26 @@ impl LoginManager {
         if let Some(token) = bearer_token(headers) {
             return SessionToken::parse(token);
         }
+        self.cookies(headers).find_map(|cookie| SessionToken::parse(cookie.value()))
+    }
+
+    /// The session cookies of a request; a browser sends one.
+    fn cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Cookie<'a>> {
         headers
             .get_all(COOKIE)
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| Cookie::parse(pair.trim()).ok())
             .filter(|cookie| cookie.name() == self.cookie_name())
-            .find_map(|cookie| SessionToken::parse(cookie.value()))
+    }
+
+    /// Whether a page of a foreign origin may be behind this request, and it would change something by a cookie: one
+    /// that it has, or one that a login would set.
+    fn is_forged(&self, req: &ServiceRequest) -> bool {
+        let headers = req.headers();
+        let has_cookie = bearer_token(headers).is_none() && self.cookies(headers).next().is_some();
+        let sets_cookie = req.match_pattern().as_deref() == Some(LOGIN);
+        !req.method().is_safe() && (has_cookie || sets_cookie) && !self.origins.may_change(headers)
     }
 
     fn sign(&self, token: &SessionToken) -> Option<HeaderValue> {
@@ -135,6 +153,9 @@ pub async fn credentials<B: MessageBody + 'static>(
     mut req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
+    if manager.is_forged(&req) {
+        return Err(Problem::new(Code::CrossOrigin).into());
+    }
     let token = manager.presented_token(req.headers());
     req.headers_mut().remove(COOKIE);
     if let Some(cookie) = token.and_then(|token| manager.sign(&token)) {
@@ -157,8 +178,9 @@ fn problem_of_store(error: Error) -> Error {
         return error;
     };
     let text = wrapped.to_string();
-    match text.split_once(':').and_then(|(code, _)| Code::from_name(code)) {
-        Some(code) => Problem::new(code).into(),
+    let parts = text.split_once(": ").and_then(|(code, cause)| Some((Code::from_name(code)?, cause)));
+    match parts {
+        Some((code, cause)) => Problem { cause: Some(cause.to_owned()), ..Problem::new(code) }.into(),
         None => Problem::internal(text).into(),
     }
 }

@@ -5,11 +5,13 @@
 //! deleted there is dead at the next request, on every instance.
 
 mod credentials;
+mod origin;
 pub mod queries;
 mod store;
 mod token;
 
 pub use credentials::{LoginManager, Transport, credentials};
+pub use origin::Origins;
 pub use token::SessionToken;
 
 use actix_identity::{Identity, IdentityMiddleware};

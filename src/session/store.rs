@@ -74,7 +74,8 @@ fn state(presented: &Presented) -> Result<State, serde_json::Error> {
     ]))
 }
 
-/// An error whose text is that of a [`Problem`]: the text is all that actix-session passes on.
+/// An error whose text is the code of a [`Problem`] and its cause: the text is all that actix-session passes on.
 fn failure(error: DbError) -> anyhow::Error {
-    anyhow::Error::new(Problem::from(error))
+    let problem = Problem::from(error);
+    anyhow!("{}: {}", problem.code.name(), problem.cause.unwrap_or(problem.detail))
 }

@@ -1,6 +1,7 @@
 //! A running service: in this process, on a thread, a port, a database and a data directory of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use clap::builder::Resettable;
@@ -10,7 +11,7 @@ use vestibule::clock::Clock;
 use vestibule::config::{Secret, Settings};
 use vestibule::server::{Service, StartError};
 
-use super::actor::{Actor, Credential};
+use super::actor::Actor;
 use super::database::{TestDatabase, fresh_dir};
 use super::http::Http;
 use super::mailbox::Mailbox;
@@ -22,23 +23,26 @@ pub struct TestApp {
     pub mailbox: Mailbox,
     /// The time of the service, to be moved.
     pub clock: Clock,
-    pub database: std::sync::Arc<TestDatabase>,
+    pub database: Arc<TestDatabase>,
     pub data_dir: PathBuf,
     /// The name of the session cookie.
     pub cookie_name: &'static str,
+    /// What its flows share: for what cannot be seen from outside, such as how many hashes an answer cost.
+    pub inside: vestibule::app::App,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The settings of a test: the defaults but for port, cost, limits and data directory. The environment of whoever runs the
 /// tests does not count.
-pub fn settings(data_dir: &std::path::Path) -> Settings {
+fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
     let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
     let data_dir = data_dir.to_str().unwrap();
-    let mut given = vec!["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--data-dir", data_dir];
     // Tests of the limits switch them on; the others would wait for them.
-    given.extend(["--rate-limits", "off"]);
-    Settings::from_arg_matches(&command.get_matches_from(given)).unwrap()
+    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--rate-limits", "off"];
+    let given = given.into_iter().chain(["--data-dir", data_dir]).chain(flags.iter().copied());
+    let command = command.args_override_self(true);
+    Settings::from_arg_matches(&command.try_get_matches_from(given).unwrap()).unwrap()
 }
 
 impl TestApp {
@@ -49,26 +53,31 @@ impl TestApp {
 
     /// A service with other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on(TestDatabase::migrated().into(), Clock::default(), change).await
+        Self::on(TestDatabase::migrated().into(), Clock::default(), &[], change).await
+    }
+
+    /// A service with settings as they are written on a command line.
+    pub async fn with_flags(flags: &[&str]) -> Self {
+        Self::on(TestDatabase::migrated().into(), Clock::default(), flags, |_| ()).await
     }
 
     /// A second instance beside this one: same database, same clock, same settings but for `change`.
     pub async fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::on(self.database.clone(), self.clock.clone(), change).await
+        Self::on(self.database.clone(), self.clock.clone(), &[], change).await
     }
 
-    async fn on(database: std::sync::Arc<TestDatabase>, clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn on(database: Arc<TestDatabase>, clock: Clock, flags: &[&str], change: impl FnOnce(&mut Settings)) -> Self {
         let data_dir = fresh_dir("data");
-        let mut settings = settings(&data_dir);
+        let mut settings = settings(&data_dir, flags);
         settings.database_url = Some(Secret::from(database.url.clone()));
         change(&mut settings);
         let is_secure = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-        let (address, stop, thread) = spawn(settings, clock.clone()).unwrap();
+        let (address, inside, stop, thread) = spawn(settings, clock.clone()).unwrap();
         let http = Http::new(format!("http://{address}"));
         let mailbox = Mailbox::new(http.clone(), database.clone(), clock.clone());
         let cookie_name = if is_secure { "__Host-session" } else { "session" };
-        let app =
-            Self { http, mailbox, clock, database, data_dir, cookie_name, stop: Some(stop), thread: Some(thread) };
+        let (stop, thread) = (Some(stop), Some(thread));
+        let app = Self { http, mailbox, clock, database, data_dir, cookie_name, inside, stop, thread };
         eventually("the service gets ready", async || {
             let answer = app.http.request("GET", "/health/ready").send().await;
             (answer.status == 200).then_some(())
@@ -100,11 +109,11 @@ impl TestApp {
         actor
     }
 
-    /// Somebody who presents this, whatever it is.
-    pub fn bearer_of(&self, credential: Credential) -> Actor {
-        let mut actor = self.visitor();
-        actor.credential = credential;
-        actor
+    /// Moves the clock and has the mail queue looked at now: a resend, also to nobody, wakes the worker.
+    pub async fn advance_and_deliver(&self, duration: chrono::Duration) {
+        self.clock.advance(duration);
+        let nobody = serde_json::json!({ "email": "nobody@nowhere.example" });
+        self.visitor().post_json("/resend", &nobody).await.expect(202);
     }
 }
 
@@ -120,7 +129,7 @@ impl Drop for TestApp {
     }
 }
 
-type Running = (std::net::SocketAddr, oneshot::Sender<()>, JoinHandle<()>);
+type Running = (std::net::SocketAddr, vestibule::app::App, oneshot::Sender<()>, JoinHandle<()>);
 
 /// Runs a service on a thread and a runtime of its own, until the sender says or is dropped.
 pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
@@ -135,7 +144,7 @@ pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
                 Ok(service) => service,
                 Err(error) => return report.send(Err(error)).unwrap(),
             };
-            report.send(Ok(service.address())).unwrap();
+            report.send(Ok((service.address(), service.app().clone()))).unwrap();
             tokio::select! {
                 result = service.run(false) => result.unwrap(),
                 _ = stopped => {}
@@ -143,5 +152,5 @@ pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
         });
         runtime.shutdown_timeout(BOUND);
     });
-    reported.recv().unwrap().map(|address| (address, stop, thread))
+    reported.recv().unwrap().map(|(address, inside)| (address, inside, stop, thread))
 }

@@ -58,6 +58,13 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// The memory that it has now, in KiB; nothing where the system does not say.
+    pub fn memory(&self) -> u64 {
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())) else { return 0 };
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Waits until it says where it listens.
     pub async fn http(&self) -> Http {
         let bound = std::time::Duration::from_secs(30);

@@ -52,7 +52,7 @@ impl Operation {
         loop {
             match (ours.next(), theirs.next()) {
                 (None, None) => return true,
-                (Some(ours), Some(theirs)) if ours.starts_with('{') || ours == theirs => {}
+                (Some(ours), Some(theirs)) if ours == theirs || (ours.starts_with('{') && !theirs.is_empty()) => {}
                 _ => return false,
             }
         }

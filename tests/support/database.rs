@@ -89,6 +89,18 @@ impl TestDatabase {
         texts.collect()
     }
 
+    /// Ends every connection and lets nobody in.
+    pub fn close(&self) {
+        execute(&format!("alter database {} with allow_connections false", self.name)).unwrap();
+        let others = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        execute(&others).unwrap();
+    }
+
+    /// Lets everybody in again.
+    pub fn open(&self) {
+        execute(&format!("alter database {} with allow_connections true", self.name)).unwrap();
+    }
+
     /// The one number that a statement gives.
     pub async fn number(&self, statement: &str) -> i64 {
         self.rows(statement).await[0][0].as_deref().unwrap().parse().unwrap()

@@ -9,14 +9,14 @@ pub mod contract;
 pub mod database;
 pub mod http;
 pub mod mailbox;
+pub mod proxy;
 pub mod raw;
 pub mod smtp;
 pub mod smtp_session;
 
 pub use actor::{Actor, Credential, password_of};
 pub use answer::Answer;
-pub use app::{TestApp, settings};
-pub use mailbox::Letter;
+pub use app::TestApp;
 
 use std::time::{Duration, Instant};
 

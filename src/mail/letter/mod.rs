@@ -62,7 +62,7 @@ pub struct Letter {
 /// The words that templates can use, as `{{ words.service }}` and so on. All letters share them.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Words {
-    /// The host that people know the service by.
+    /// The name of the service.
     pub service: String,
     /// The address that the letter goes to.
     pub email: String,

@@ -3,6 +3,8 @@
 //! Exactly one hash is computed, whoever is asked for: an unknown account, one of several of an address, a wrong
 //! password. If it were more or fewer, the time of the answer would tell who has an account.
 
+mod credentials;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,48 +12,19 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::body::{Fields, FromFields, Json};
+use crate::body::Json;
 use crate::client::Client;
+use crate::db::Connection;
 use crate::password::{HashParameters, Password, PasswordHash};
-use crate::problem::{Code, FieldIssue, Problem};
+use crate::problem::{Code, Problem};
 use crate::session::{self, NewSession, Transport};
+use crate::throttle::{self, LoginAttempt, LoginName};
+use crate::user::User;
 use crate::user::queries::{self, Candidates};
-use crate::user::{Email, User, Username};
 
-use super::responses::{BodyProblems, HashingFaults, WrongCredentials};
+use super::responses::{BodyProblems, ForeignOrigin, HashingFaults, Throttled, WrongCredentials};
 use super::show_account::AccountView;
-
-/// Who wants to sign in: either `email` or `username`, and the password.
-#[derive(Debug, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    /// The address of the account.
-    #[schema(value_type = Option<String>, format = Email, example = "ada@example.com")]
-    email: Option<Email>,
-    /// The username of the account, instead of the address.
-    #[schema(value_type = Option<String>)]
-    username: Option<Username>,
-    /// The password.
-    #[schema(value_type = String, format = Password, example = "plum-orbit-kettle-42")]
-    password: Password,
-    /// Whether the session outlives the browser: 30 days instead of 12 hours.
-    #[schema(value_type = Option<bool>, default = false)]
-    remember: bool,
-    /// How the token is handed over: as a cookie, or in the answer, to be sent as `Authorization: Bearer`.
-    #[schema(value_type = Option<TransportName>, default = "cookie")]
-    transport: Transport,
-}
-
-/// How the token of a session is handed over.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[allow(dead_code, reason = "the schema of a value that is parsed by hand")]
-pub enum TransportName {
-    /// As the session cookie.
-    Cookie,
-    /// As `token` in the answer.
-    Bearer,
-}
+use credentials::{Credentials, CredentialsBody, Name};
 
 /// Somebody is signed in.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,41 +48,15 @@ pub struct SessionHandle {
     token: Option<String>,
 }
 
-impl FromFields for Credentials {
-    fn from_fields(fields: &mut Fields, _: &App) -> Option<Self> {
-        let email = fields.parsed_if_present("email", Email::parse);
-        let username = fields.parsed_if_present("username", Username::parse);
-        match (&email, &username) {
-            (Some(None), Some(None)) => fields.complain("email", "required", "give either email or username"),
-            (Some(Some(_)), Some(Some(_))) => {
-                fields.complain("username", "ambiguous", "give either email or username, not both");
-            }
-            _ => {}
-        }
-        let password = fields.text("password");
-        let remember = fields.flag("remember");
-        let transport = fields.parsed_if_present("transport", |text| {
-            text.parse::<Transport>().map_err(|()| FieldIssue::new("unknown_value", "must be \"cookie\" or \"bearer\""))
-        });
-        Some(Self {
-            email: email?,
-            username: username?,
-            password: Password::new(&password?),
-            remember: remember?,
-            transport: transport?.unwrap_or(Transport::Cookie),
-        })
-    }
-}
-
 /// Sign in
 ///
 /// With the address or the username. A session that the request presents ends. An account can sign in before its
 /// address is confirmed, but does not pass the guard.
 #[utoipa::path(
-    post, path = "/login", tag = "session", request_body = Credentials,
+    post, path = "/login", tag = "session", request_body = CredentialsBody,
     responses((status = 200, description = "Signed in; with the transport `cookie` the session cookie is set",
                body = Login, headers(("Set-Cookie" = Option<String>, description = "The session cookie"))),
-              WrongCredentials, BodyProblems, HashingFaults)
+              WrongCredentials, BodyProblems, ForeignOrigin, Throttled, HashingFaults)
 )]
 pub async fn create_session(
     req: HttpRequest,
@@ -117,20 +64,21 @@ pub async fn create_session(
     client: Client,
     Json(credentials): Json<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    let candidates = find_candidates(&app, &credentials).await?;
-    let (parameters, accounts) = match candidates {
-        Some(Candidates { parameters, accounts }) => (parameters, accounts),
-        None => (HashParameters::random(app.config.bcrypt_cost), Vec::new()),
+    let attempt = begin_attempt(&app, &client, &credentials).await?;
+    let Candidates { parameters, accounts } = find_candidates(&app, &credentials).await?;
+    let hash = match app.hashing.hash(&credentials.password, parameters).await {
+        Ok(hash) => hash,
+        Err(full) => {
+            forgive(&app, attempt.as_ref()).await;
+            return Err(full.into());
+        }
     };
-    let hash = app.hashing.hash(&credentials.password, parameters).await?;
     // All are compared, the confirmed account first: which one it is takes no other time.
     let matching = accounts.into_iter().filter(|(_, stored)| stored.matches(&hash)).collect::<Vec<_>>();
     let (user, _) = matching.into_iter().next().ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
 
     let session = NewSession::new(&app.config.session, client, credentials.remember, app.clock.now());
-    let is_inserted =
-        app.db.transaction(async |conn| session::queries::insert(conn, &session, &user, &hash).await).await?;
-    if !is_inserted {
+    if !begin_session(&app, &session, &user, &hash, attempt.as_ref()).await? {
         return Err(Problem::new(Code::InvalidCredentials));
     }
     if parameters.cost != app.config.bcrypt_cost {
@@ -140,13 +88,56 @@ pub async fn create_session(
     Ok(HttpResponse::Ok().json(answer(&user, &session, credentials.transport)))
 }
 
-async fn find_candidates(app: &App, credentials: &Credentials) -> Result<Option<Candidates>, Problem> {
-    let found = app.db.run(async |conn| match (&credentials.email, &credentials.username) {
-        (Some(email), _) => queries::find_candidates_by_email(conn, email).await,
-        (None, Some(username)) => queries::find_candidates_by_username(conn, username).await,
-        (None, None) => Ok(None),
+/// Counts the attempt as a failure, before its password is looked at. `None` without limits.
+async fn begin_attempt(app: &App, client: &Client, credentials: &Credentials) -> Result<Option<LoginAttempt>, Problem> {
+    if !app.config.has_rate_limits {
+        return Ok(None);
+    }
+    let name = match &credentials.name {
+        Name::Email(email) => LoginName::of_email(email),
+        Name::Username(username) => LoginName::of_username(username),
+    };
+    let now = app.clock.now();
+    let begun = app.db.transaction(async |conn| throttle::begin_login(conn, client.ip, &name, now).await).await?;
+    Ok(Some(begun?))
+}
+
+/// An attempt that no thread had time for is none. If that cannot be written down, it counts: so it fails safe.
+async fn forgive(app: &App, attempt: Option<&LoginAttempt>) {
+    if let Some(attempt) = attempt {
+        let _ = app.db.transaction(async |conn| throttle::forgive_login(conn, attempt).await).await;
+    }
+}
+
+/// The accounts to compare; none, and parameters to hash with all the same, for an unknown name.
+async fn find_candidates(app: &App, credentials: &Credentials) -> Result<Candidates, Problem> {
+    let found = app.db.run(async |conn| match &credentials.name {
+        Name::Email(email) => queries::find_candidates_by_email(conn, email).await,
+        Name::Username(username) => queries::find_candidates_by_username(conn, username).await,
     });
-    found.await.map_err(Problem::from)
+    let unknown = || Candidates { parameters: HashParameters::random(app.config.bcrypt_cost), accounts: Vec::new() };
+    Ok(found.await?.unwrap_or_else(unknown))
+}
+
+/// One transaction: the session, and the end of the failures. `false` where the password was changed meanwhile.
+///
+/// An unconfirmed account ends no failures: else registering somebody's address with a guessed password, and signing in,
+/// would lift the limit on guessing theirs.
+async fn begin_session(
+    app: &App,
+    session: &NewSession,
+    user: &User,
+    hash: &PasswordHash,
+    attempt: Option<&LoginAttempt>,
+) -> Result<bool, Problem> {
+    let begin = async |conn: &mut Connection| {
+        let is_inserted = session::queries::insert(conn, session, user, hash).await?;
+        if let Some(attempt) = attempt.filter(|_| is_inserted && user.is_confirmed()) {
+            throttle::settle_login_success(conn, attempt, user).await?;
+        }
+        Ok(is_inserted)
+    };
+    Ok(app.db.transaction(begin).await?)
 }
 
 fn answer(user: &User, session: &NewSession, transport: Transport) -> Login {

@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+
+# The dependencies first: this layer stays until Cargo.toml, Cargo.lock or build.rs change. Cargo wants to see every file
+# that Cargo.toml names, so tests/main.rs is there too.
+COPY Cargo.toml Cargo.lock build.rs ./
+RUN mkdir src tests \
+ && echo 'fn main() {}' > src/main.rs \
+ && touch src/lib.rs tests/main.rs \
+ && cargo build --release --locked --no-default-features
+
+# Then the service. COPY keeps times that can be older than the build above, and cargo goes by times.
+COPY migrations migrations
+COPY templates templates
+COPY src src
+RUN touch src/main.rs src/lib.rs \
+ && cargo build --release --locked --no-default-features
+
+
+FROM debian:bookworm-slim
+# Against these certificates the database's and the mail server's are verified.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /build/target/release/vestibule /usr/local/bin/vestibule
+
+# A number, so that an orchestrator can see that it is not root.
+USER 10001:10001
+ENV LISTEN=0.0.0.0:8080
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["vestibule", "health"]
+ENTRYPOINT ["vestibule"]

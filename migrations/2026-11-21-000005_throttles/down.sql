@@ -1,0 +1,2 @@
+drop table client_throttles;
+drop table account_throttles;

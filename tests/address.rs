@@ -1,0 +1,189 @@
+//! An address belongs to nobody until it is confirmed: who registers somebody else's address, before or after them,
+//! gains nothing by it, learns nothing, and stops nobody.
+
+use serde_json::json;
+
+use crate::support::{Actor, Credential, TestApp, eventually, password_of};
+
+/// Somebody who registers this address with a password of their own, and signs in.
+async fn claimant(app: &TestApp, name: &str, email: &str) -> Actor {
+    let mut actor = app.visitor();
+    actor.name = name.into();
+    actor.email = email.into();
+    actor.password = password_of(name);
+    actor.register_as(json!({ "email": email, "password": actor.password })).await.expect(202);
+    actor.sign_in().await;
+    actor
+}
+
+async fn account_id(actor: &Actor) -> String {
+    actor.get("/me").await.expect(200).json()["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn each_registration_keeps_its_own_password_and_account() {
+    let app = TestApp::start().await;
+    let eve = claimant(&app, "eve", "ada@example.com").await;
+    let ada = claimant(&app, "ada", "ada@example.com").await;
+    assert_ne!(account_id(&eve).await, account_id(&ada).await);
+    for actor in [&eve, &ada] {
+        let login = actor.with(Credential::Nothing).try_sign_in(json!({})).await.expect(200).json();
+        assert_eq!(login["user"]["id"], account_id(actor).await);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_three_unconfirmed_accounts_of_an_address_are_kept() {
+    let app = TestApp::start().await;
+    let mut claimants = Vec::new();
+    for number in 0..5 {
+        claimants.push(claimant(&app, &format!("claimant{number}"), "ada@example.com").await);
+    }
+    for (number, claimant) in claimants.iter().enumerate() {
+        let is_kept = number >= 2;
+        assert_eq!(claimant.is_signed_in().await, is_kept, "{number}");
+        let expected = if is_kept { 200 } else { 401 };
+        claimant.try_sign_in(json!({})).await.expect(expected);
+    }
+}
+
+#[tokio::test]
+async fn who_squats_an_address_gains_nothing_when_its_owner_confirms() {
+    let app = TestApp::start().await;
+    let squatter = claimant(&app, "eve", "ada@example.com").await;
+    let squatters_link = app.mailbox.letter_to("ada@example.com").await.path();
+    let mut ada = claimant(&app, "ada", "ada@example.com").await;
+    let links = app.mailbox.letters_to("ada@example.com", 2).await;
+    ada.post(&links[0].path()).await.expect(200);
+
+    assert!(ada.passes_the_guard().await);
+    squatter.get("/me").await.expect_problem(401, "unauthenticated");
+    squatter.try_sign_in(json!({})).await.expect_problem(401, "invalid_credentials");
+    squatter.get(&squatters_link).await.expect_problem(410, "link_used");
+    squatter.post(&squatters_link).await.expect_problem(410, "link_used");
+    ada.sign_in().await;
+    assert_eq!(app.database.number("select count(*) from users").await, 1);
+}
+
+#[tokio::test]
+async fn the_link_confirms_the_account_that_it_was_sent_for_and_no_other() {
+    let app = TestApp::start().await;
+    let first = claimant(&app, "first", "ada@example.com").await;
+    let firsts_link = app.mailbox.letter_to("ada@example.com").await.path();
+    let second = claimant(&app, "second", "ada@example.com").await;
+    second.post(&firsts_link).await.expect(200);
+    assert!(first.passes_the_guard().await);
+    assert!(!second.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn an_owned_address_can_be_registered_but_never_confirmed() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let mut eve = claimant(&app, "eve", &ada.email).await;
+
+    let letters = app.mailbox.exactly(&ada.email, 2).await;
+    assert!(letters[0].subject.contains("already have an account"), "{}", letters[0].subject);
+    assert!(letters[0].links.is_empty() && !letters[0].text.contains("/confirm/") && !letters[0].html.contains("href"));
+
+    assert_eq!(eve.get("/me").await.expect(200).json()["confirmed"], false);
+    eve.get("/sessions").await.expect_problem(403, "unconfirmed");
+    eve.post("/resend").await.expect(202);
+    let letters = app.mailbox.exactly(&ada.email, 3).await;
+    assert!(letters[0].links.is_empty());
+    // The owner's old link is none for the newcomer either.
+    eve.post(&letters[2].path()).await.expect(200);
+    eve.sign_in().await;
+    assert!(!eve.passes_the_guard().await);
+    assert!(ada.passes_the_guard().await);
+    ada.try_sign_in(json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn registering_again_never_removes_the_owner() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    for number in 0..4 {
+        claimant(&app, &format!("claimant{number}"), &ada.email).await;
+    }
+    assert!(ada.passes_the_guard().await);
+    assert_eq!(app.database.number("select count(*) from users").await, 4);
+}
+
+#[tokio::test]
+async fn no_answer_tells_whether_an_address_is_known() {
+    let app = TestApp::start().await;
+    app.member("owner").await;
+    app.unconfirmed("waiting").await;
+    let mut seen = Vec::new();
+    for name in ["unknown", "waiting", "owner"] {
+        let mut actor = app.visitor();
+        actor.email = format!("{name}@example.com");
+        let wrong = json!({ "email": actor.email, "password": "not-the-password-of-anybody" });
+        let login = actor.post_json("/login", &wrong).await.expect(401).appearance();
+        let resend = actor.post_json("/resend", &json!({ "email": actor.email })).await.expect(202).appearance();
+        let fields = json!({ "email": actor.email, "password": actor.password });
+        let registration = actor.register_as(fields).await.expect(202).appearance();
+        let mut signed_in = actor.sign_in().await;
+        assert_eq!(signed_in.json()["user"]["confirmed"], false);
+        assert_eq!(signed_in.json()["user"]["email"], actor.email);
+        signed_in.body.clear();
+        let guarded = actor.get("/sessions").await.expect(403).appearance();
+        let resend_own = actor.post("/resend").await.expect(202).appearance();
+        seen.push([login, resend, registration, signed_in.appearance(), guarded, resend_own]);
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[2]);
+}
+
+#[tokio::test]
+async fn spellings_of_one_address_are_one_address() {
+    let app = TestApp::start().await;
+    let spellings = ["ada@bücher.example", "ADA@XN--BCHER-KVA.example", "ａｄａ＠bu\u{308}cher．example"];
+    let mut claimants = Vec::new();
+    for (number, spelling) in spellings.iter().enumerate() {
+        claimants.push(claimant(&app, &format!("claimant{number}"), spelling).await);
+    }
+    assert_eq!(app.database.number("select count(distinct email_canonical) from users").await, 1);
+    let letter = app.mailbox.letter_to(spellings[1]).await;
+    app.visitor().post(&letter.path()).await.expect(200);
+    assert!(!claimants[0].is_signed_in().await && !claimants[2].is_signed_in().await);
+    assert!(claimants[1].passes_the_guard().await);
+    claimants[1].email = spellings[2].into();
+    claimants[1].sign_in().await;
+    assert!(claimants[1].passes_the_guard().await);
+}
+
+#[tokio::test]
+async fn look_alikes_are_different_addresses() {
+    let app = TestApp::start().await;
+    for email in ["mike@example.com", "mıke@example.com", "mike+news@example.com"] {
+        claimant(&app, "mike", email).await;
+        let letter = app.mailbox.letter_to(email).await;
+        app.visitor().post(&letter.path()).await.expect(200);
+    }
+    assert_eq!(app.database.number("select count(*) from users where confirmed_at is not null").await, 3);
+}
+
+#[tokio::test]
+async fn accounts_that_nobody_confirms_vanish_after_seven_days() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let bob = app.unconfirmed("bob").await;
+    let bobs_link = app.mailbox.letter_to(&bob.email).await.path();
+    app.clock.advance(chrono::Duration::days(7) - chrono::Duration::hours(1));
+    let count = "select count(*) from users";
+    // An instance cleans up when it starts.
+    let _early = app.beside(|_| ()).await;
+    let sessions = "select count(*) from sessions";
+    eventually("ended sessions are removed", async || (app.database.number(sessions).await == 0).then_some(())).await;
+    assert_eq!(app.database.number(count).await, 2);
+
+    app.clock.advance(chrono::Duration::hours(2));
+    let _late = app.beside(|_| ()).await;
+    eventually("the account is removed", async || (app.database.number(count).await == 1).then_some(())).await;
+    ada.try_sign_in(json!({})).await.expect(200);
+    bob.try_sign_in(json!({})).await.expect_problem(401, "invalid_credentials");
+    app.visitor().post(&bobs_link).await.expect_problem(410, "link_expired");
+    bob.register().await.expect(202);
+}

@@ -1,0 +1,137 @@
+//! The guard, swept over the document: which operation lets in whom is read from `openapi.json`, so that an operation
+//! which is added without a thought is tested all the same.
+
+use crate::support::contract::{Operation, operations};
+use crate::support::{Actor, Answer, Credential, TestApp};
+
+/// Whom an operation lets in, by what it documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Anyone,
+    SignedIn,
+    Confirmed,
+}
+
+fn who(operation: &Operation) -> Who {
+    // The 401 of a login is about the name and the password that it is given.
+    let is_login = operation.path == "/login";
+    match (operation.documents(401) && !is_login, operation.documents(403)) {
+        (true, true) => Who::Confirmed,
+        (true, false) => Who::SignedIn,
+        (false, _) => Who::Anyone,
+    }
+}
+
+fn guarded() -> impl Iterator<Item = &'static Operation> {
+    operations().iter().filter(|operation| who(operation) != Who::Anyone)
+}
+
+async fn ask(actor: &Actor, operation: &Operation) -> Answer {
+    actor.request(&operation.method, &operation.sample_path()).send().await
+}
+
+#[tokio::test]
+async fn a_visitor_is_kept_out_by_exactly_the_operations_that_say_so() {
+    let app = TestApp::start().await;
+    assert!(guarded().count() >= 2);
+    for operation in operations() {
+        let answer = ask(&app.visitor(), operation).await;
+        if who(operation) == Who::Anyone {
+            assert!(!matches!(answer.status, 401 | 403), "{}: {}", answer.request, answer.status);
+        } else {
+            let answer = answer.expect_problem(401, "unauthenticated");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unconfirmed_account_is_kept_out_by_exactly_the_operations_that_say_so() {
+    let app = TestApp::start().await;
+    let cookie = app.unconfirmed("ada").await;
+    let mut bearer = app.unconfirmed("bob").await;
+    bearer.sign_in_with_bearer().await;
+    for actor in [cookie, bearer] {
+        // Last what ends the session.
+        let (last, first): (Vec<_>, Vec<_>) = operations().iter().partition(|operation| operation.path == "/logout");
+        for operation in first.into_iter().chain(last) {
+            let answer = ask(&actor, operation).await;
+            if who(operation) == Who::Confirmed {
+                answer.expect_problem(403, "unconfirmed");
+            } else {
+                assert!(!matches!(answer.status, 401 | 403), "{}: {}", answer.request, answer.status);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_kept_out_by_none() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    for operation in guarded() {
+        let answer = ask(&ada, operation).await;
+        assert!(!matches!(answer.status, 401 | 403), "{}: {}", answer.request, answer.status);
+    }
+}
+
+#[tokio::test]
+async fn who_may_call_is_decided_before_the_body_is_looked_at() {
+    let app = TestApp::start().await;
+    let unconfirmed = app.unconfirmed("ada").await;
+    let bodies: [(&str, &[u8]); 4] =
+        [("application/json", b"{"), ("application/json", b"[]"), ("text/plain", b"x"), ("", &[0xff; 20_000])];
+    for operation in guarded() {
+        for (content_type, body) in bodies {
+            let with_body = |actor: &Actor| {
+                let request = actor.request(&operation.method, &operation.sample_path()).body(body);
+                if content_type.is_empty() { request } else { request.header("Content-Type", content_type) }
+            };
+            with_body(&app.visitor()).send().await.expect_problem(401, "unauthenticated");
+            if who(operation) == Who::Confirmed {
+                with_body(&unconfirmed).send().await.expect_problem(403, "unconfirmed");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_made_up_credential_opens_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = ada.token();
+    let mut reversed = token.to_owned();
+    reversed = reversed.chars().rev().collect();
+    let made_up = [token[..42].to_owned(), format!("{token}{token}"), "A".repeat(43), "x".repeat(4096), reversed];
+    for operation in guarded() {
+        for text in &made_up {
+            for credential in [Credential::Cookie(text.clone()), Credential::Bearer(text.clone())] {
+                ask(&ada.with(credential), operation).await.expect_problem(401, "unauthenticated");
+            }
+        }
+    }
+    assert!(ada.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_head_request_is_guarded_like_its_get() {
+    let app = TestApp::start().await;
+    let unconfirmed = app.unconfirmed("ada").await;
+    for operation in guarded().filter(|operation| operation.method == "GET") {
+        let path = operation.sample_path();
+        app.visitor().request("HEAD", &path).send().await.expect(401);
+        let expected = if who(operation) == Who::Confirmed { 403 } else { 200 };
+        unconfirmed.request("HEAD", &path).send().await.expect(expected);
+    }
+}
+
+#[test]
+fn security_requirements_of_the_document_say_the_same() {
+    for operation in operations() {
+        let security = operation.description.get("security").and_then(|security| security.as_array());
+        let demands_session =
+            security.is_some_and(|ways| !ways.iter().any(|way| way.as_object().is_some_and(|way| way.is_empty())));
+        let is_guarded = who(operation) != Who::Anyone;
+        assert_eq!(demands_session, is_guarded, "{} {}", operation.method, operation.path);
+    }
+}

@@ -1,0 +1,186 @@
+//! `POST /login`: who gets a session, with which name, for how long, and how it is handed over.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::support::{Credential, TestApp};
+
+#[tokio::test]
+async fn a_member_signs_in_with_address_or_username_in_any_case() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    for name in [json!({ "email": "ada@example.com" }), json!({ "email": " ADA@Example.Com" })] {
+        let fields = json!({ "email": name["email"], "password": ada.password });
+        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
+        assert_eq!(login["user"]["username"], "ada");
+        assert_eq!(login["user"]["confirmed"], true);
+    }
+    for username in ["ada", "ADA"] {
+        let fields = json!({ "username": username, "password": ada.password });
+        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
+        assert_eq!(login["user"]["email"], "ada@example.com");
+    }
+}
+
+#[tokio::test]
+async fn an_unconfirmed_account_signs_in_but_stays_outside() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    assert!(ada.is_signed_in().await);
+    ada.get("/sessions").await.expect_problem(403, "unconfirmed");
+}
+
+#[tokio::test]
+async fn an_unknown_account_and_a_wrong_password_get_one_answer() {
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    app.unconfirmed("bob").await;
+    let attempts = [
+        json!({ "email": "ada@example.com", "password": "wrong" }),
+        json!({ "email": "bob@example.com", "password": "wrong" }),
+        json!({ "email": "nobody@example.com", "password": "wrong" }),
+        json!({ "username": "ada", "password": "" }),
+        json!({ "username": "nobody", "password": "x".repeat(10_000) }),
+        json!({ "username": "ada", "password": "nul\u{0}nul" }),
+    ];
+    let mut seen = Vec::new();
+    for attempt in attempts {
+        let answer = app.visitor().post_json("/login", &attempt).await.expect_problem(401, "invalid_credentials");
+        assert_eq!(answer.set_cookie(), None);
+        seen.push(answer.appearance());
+    }
+    assert!(seen.iter().all(|appearance| *appearance == seen[0]), "{seen:#?}");
+}
+
+#[tokio::test]
+async fn nobodys_password_opens_somebody_elses_account() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let fields = json!({ "email": ada.email, "password": bob.password });
+    app.visitor().post_json("/login", &fields).await.expect_problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_login_names_one_account_and_a_password() {
+    let app = TestApp::start().await;
+    let cases = [
+        (json!({}), vec![("/email", "required"), ("/password", "required")]),
+        (json!({ "password": "x" }), vec![("/email", "required")]),
+        (json!({ "email": null, "username": null, "password": "x" }), vec![("/email", "required")]),
+        (json!({ "email": "a@x.org", "username": "ada", "password": "x" }), vec![("/username", "ambiguous")]),
+        (json!({ "email": "nobody", "password": "x" }), vec![("/email", "malformed")]),
+        (
+            json!({ "username": "-", "password": null }),
+            vec![("/username", "wrong_character"), ("/password", "wrong_type")],
+        ),
+        (
+            json!({ "username": "ada", "password": 1, "remember": "yes", "transport": "pigeon", "admin": true }),
+            vec![
+                ("/password", "wrong_type"),
+                ("/remember", "wrong_type"),
+                ("/transport", "unknown_value"),
+                ("/admin", "unknown_field"),
+            ],
+        ),
+    ];
+    for (fields, expected) in cases {
+        app.visitor().post_json("/login", &fields).await.expect_errors(&expected);
+    }
+}
+
+#[tokio::test]
+async fn a_token_comes_with_bearer_alone_and_a_cookie_without() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await.with(Credential::Nothing);
+    for fields in [json!({}), json!({ "transport": "cookie" }), json!({ "transport": null })] {
+        let answer = ada.try_sign_in(fields).await.expect(200);
+        assert!(answer.json()["session"].get("token").is_none());
+        assert!(answer.set_cookie().is_some());
+    }
+    let answer = ada.try_sign_in(json!({ "transport": "bearer" })).await.expect(200);
+    assert_eq!(answer.json()["session"]["token"].as_str().unwrap().len(), 43);
+    assert_eq!(answer.set_cookie(), None);
+}
+
+#[tokio::test]
+async fn a_session_lasts_as_long_as_it_was_asked_for() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    for (remember, hours) in [(false, 12), (true, 30 * 24)] {
+        let answer = ada.try_sign_in(json!({ "remember": remember })).await.expect(200);
+        let ends: DateTime<Utc> = answer.json()["session"]["expires_at"].as_str().unwrap().parse().unwrap();
+        let minutes = (ends - app.clock.now()).num_minutes();
+        assert!((hours * 60 - 2..=hours * 60).contains(&minutes), "{minutes}");
+        let cookie = answer.set_cookie().unwrap();
+        assert_eq!(cookie.contains("Max-Age"), remember, "{cookie}");
+        if remember {
+            assert!(cookie.contains(&format!("Max-Age={}", hours * 3600)), "{cookie}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn unicode_spellings_of_a_password_are_one_password() {
+    let app = TestApp::start().await;
+    let visitor = app.visitor();
+    let (composed, decomposed) = ("caf\u{e9}-orbit-kettle-42", "cafe\u{301}-orbit-kettle-42");
+    visitor.register_as(json!({ "email": visitor.email, "password": decomposed })).await.expect(202);
+    for password in [composed, decomposed] {
+        visitor.post_json("/login", &json!({ "email": visitor.email, "password": password })).await.expect(200);
+    }
+    let other = json!({ "email": visitor.email, "password": "cafe-orbit-kettle-42" });
+    visitor.post_json("/login", &other).await.expect(401);
+}
+
+#[tokio::test]
+async fn every_character_of_a_long_password_counts() {
+    let app = TestApp::start().await;
+    let visitor = app.visitor();
+    let long: String = "plum orbit kettle ".chars().cycle().take(80).collect();
+    visitor.register_as(json!({ "email": visitor.email, "password": long })).await.expect(202);
+    let login = |password: String| json!({ "email": visitor.email, "password": password });
+    visitor.post_json("/login", &login(long.clone())).await.expect(200);
+    for wrong in [format!("{long}x"), long[..79].to_owned(), format!("{}x", &long[..79]), long[..72].to_owned()] {
+        visitor.post_json("/login", &login(wrong)).await.expect(401);
+    }
+    visitor.post_json("/login", &login(format!("{long}\u{0}{long}"))).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_hash_of_another_cost_is_renewed_at_the_next_login() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let hash = async || app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
+    let before = hash().await;
+    assert!(before.starts_with("$bcrypt-sha256$v=2,t=2b,r=10$"), "{before}");
+    let dearer = app.beside(|settings| settings.bcrypt_cost = 11).await;
+    let ada_there = ada.at(&dearer).with(Credential::Nothing);
+    ada_there.try_sign_in(json!({})).await.expect(200);
+    assert!(hash().await.starts_with("$bcrypt-sha256$v=2,t=2b,r=11$"));
+    ada_there.try_sign_in(json!({})).await.expect(200);
+    assert!(ada.is_signed_in().await, "a renewal ends no session");
+}
+
+#[tokio::test]
+async fn a_hash_that_others_share_their_salt_with_stays_and_works() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let fields = json!({ "email": ada.email, "password": "another-orbit-of-plums-7" });
+    app.visitor().register_as(fields.clone()).await.expect(202);
+    let dearer = app.beside(|settings| settings.bcrypt_cost = 11).await;
+    for _ in 0..2 {
+        ada.at(&dearer).try_sign_in(json!({})).await.expect(200);
+        let login = dearer.visitor().post_json("/login", &fields).await.expect(200).json();
+        assert_eq!(login["user"]["confirmed"], Value::Bool(false));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_login_leaves_the_session_that_it_presents_alone() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let wrong = json!({ "email": ada.email, "password": "wrong" });
+    let answer = ada.post_json("/login", &wrong).await.expect_problem(401, "invalid_credentials");
+    assert_eq!(answer.set_cookie(), None);
+    assert!(ada.is_signed_in().await);
+}

@@ -1,0 +1,128 @@
+//! Many at once: what may happen once happens once, and nobody gets an answer that is not true.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use serde_json::json;
+
+use crate::support::{Answer, TestApp, password_of};
+
+async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(tries: Vec<F>) -> Vec<Answer> {
+    let tries: Vec<_> = tries.into_iter().map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for answer in tries {
+        answers.push(answer.await.unwrap());
+    }
+    answers
+}
+
+fn statuses(answers: &[Answer]) -> HashMap<u16, usize> {
+    let mut statuses = HashMap::new();
+    for answer in answers {
+        *statuses.entry(answer.status).or_default() += 1;
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn two_hundred_registrations_of_one_address_leave_three_accounts() {
+    let app = TestApp::start().await;
+    let tries = (0..200).map(|number| {
+        let visitor = app.visitor();
+        let fields = json!({ "email": "ada@example.com", "password": password_of(&format!("claimant{number}")) });
+        async move { visitor.register_as(fields).await }
+    });
+    let answers = all_at_once(tries.collect()).await;
+    for answer in &answers {
+        if answer.status != 202 {
+            answer.clone().expect_problem(503, "overloaded");
+        }
+    }
+    let accepted = statuses(&answers)[&202];
+    assert_eq!(app.database.number("select count(*) from users").await, 3.min(i64::try_from(accepted).unwrap()));
+    app.mailbox.settled().await;
+    assert!(app.mailbox.letters().await.len() <= accepted);
+    assert!(app.visitor().post_json("/resend", &json!({ "email": "ada@example.com" })).await.status == 202);
+}
+
+#[tokio::test]
+async fn one_username_goes_to_one_of_many() {
+    let app = TestApp::start().await;
+    let tries = (0..8).map(|number| {
+        let visitor = app.visitor();
+        let fields =
+            json!({ "email": format!("{number}@example.com"), "password": visitor.password, "username": "ada" });
+        async move { visitor.register_as(fields).await }
+    });
+    let answers = all_at_once(tries.collect()).await;
+    assert_eq!(statuses(&answers), HashMap::from([(202, 1), (409, 7)]));
+    assert_eq!(app.database.number("select count(*) from users").await, 1);
+}
+
+#[tokio::test]
+async fn of_two_accounts_of_one_address_one_is_confirmed() {
+    let app = TestApp::start().await;
+    for round in 0..4 {
+        let email = format!("ada{round}@example.com");
+        for name in ["first", "second"] {
+            app.visitor().register_as(json!({ "email": email, "password": password_of(name) })).await.expect(202);
+        }
+        let letters = app.mailbox.letters_to(&email, 2).await;
+        let tries = letters.iter().map(|letter| {
+            let (visitor, path) = (app.visitor(), letter.path());
+            async move { visitor.post(&path).await }
+        });
+        let answers = all_at_once(tries.collect()).await;
+        assert_eq!(statuses(&answers), HashMap::from([(200, 1), (410, 1)]));
+        let winner = answers.iter().find(|answer| answer.status == 200).unwrap();
+        assert_eq!(winner.json()["status"], "confirmed");
+    }
+    assert_eq!(app.database.number("select count(*) from users where confirmed_at is not null").await, 4);
+    assert_eq!(app.database.number("select count(*) from users").await, 4);
+}
+
+#[tokio::test]
+async fn of_many_clicks_on_one_link_one_confirms() {
+    let app = TestApp::start().await;
+    for round in 0..4 {
+        let ada = app.unconfirmed(&format!("ada{round}")).await;
+        let path = app.mailbox.letter_to(&ada.email).await.path();
+        let tries = (0..8).map(|_| {
+            let (visitor, path) = (app.visitor(), path.clone());
+            async move { visitor.post(&path).await.expect(200) }
+        });
+        let answers = all_at_once(tries.collect()).await;
+        let count = |status| answers.iter().filter(|answer| answer.json()["status"] == status).count();
+        assert_eq!((count("confirmed"), count("already_confirmed")), (1, 7));
+    }
+}
+
+#[tokio::test]
+async fn a_confirmation_and_a_registration_of_one_address_come_one_after_the_other() {
+    let app = TestApp::start().await;
+    for round in 0..4 {
+        let ada = app.unconfirmed(&format!("ada{round}")).await;
+        let path = app.mailbox.letter_to(&ada.email).await.path();
+        let registering = app.visitor();
+        let fields = json!({ "email": ada.email, "password": registering.password });
+        let registration = tokio::spawn(async move { registering.register_as(fields).await });
+        app.visitor().post(&path).await.expect(200);
+        registration.await.unwrap().expect(202);
+        assert!(ada.passes_the_guard().await);
+    }
+    assert_eq!(app.database.number("select count(*) from users where confirmed_at is not null").await, 4);
+}
+
+#[tokio::test]
+async fn many_logins_at_once_all_get_sessions_of_their_own() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let tries = (0..12).map(|_| {
+        let ada = ada.clone();
+        async move { ada.with(crate::support::Credential::Nothing).try_sign_in(json!({})).await }
+    });
+    let answers = all_at_once(tries.collect()).await;
+    let ids: std::collections::HashSet<String> =
+        answers.iter().map(|answer| answer.json()["session"]["id"].to_string()).collect();
+    assert_eq!(ids.len(), 12);
+}

@@ -1,0 +1,259 @@
+//! The README, run: its story in `curl` against the real binary, its table of operations against the contract, its links.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The address that the README speaks of.
+const WRITTEN: &str = "http://127.0.0.1:8080";
+/// Printed between the blocks, so that each one's output is known.
+const SEPARATOR: char = '\u{1e}';
+/// How long the service may take to start; a first start sets up a database.
+const START_WITHIN: Duration = Duration::from_secs(90);
+
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn read(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The part of a Markdown text under the heading that begins with `## {title}`.
+pub fn section<'a>(text: &'a str, title: &str) -> &'a str {
+    let start = text.find(&format!("\n## {title}")).unwrap_or_else(|| panic!("no section {title:?}"));
+    let body = &text[start + 1..];
+    body.find("\n## ").map_or(body, |end| &body[..end])
+}
+
+/// The cells of the tables in a Markdown text, row by row, without their heads.
+pub fn table_rows(text: &str) -> Vec<Vec<String>> {
+    let rows = text.lines().filter(|line| line.starts_with('|') && !line.contains("---"));
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    rows.skip(1).map(cells).collect()
+}
+
+/// The texts in backticks.
+pub fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
+}
+
+/// A fenced block of commands, and the block of output that follows it, if one does.
+struct Step {
+    commands: String,
+    output: Option<String>,
+}
+
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let block: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+        match language {
+            "sh" => steps.push(Step { commands: block, output: None }),
+            "text" => steps.last_mut().expect("output follows commands").output = Some(block),
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// Whether `line` reads as written, where `…` stands for anything.
+fn is_like(line: &str, written: &str) -> bool {
+    let mut pieces = written.split('…');
+    let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
+    let Some(last) = written.split('…').skip(1).last() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    line.ends_with(last)
+}
+
+/// A folder that goes when this goes.
+struct TempDir(PathBuf);
+
+impl TempDir {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vestibule-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A command that sees as little of our environment as it can do with: a developer's settings must not change a test.
+fn command(program: &str) -> Command {
+    const KEPT: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "POSTGRES_BIN_DIR"];
+    let mut command = Command::new(program);
+    command.env_clear().envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command
+}
+
+/// The service as `cargo run` starts it, but on a free port and with a data directory of its own.
+struct Service {
+    child: Child,
+    url: String,
+}
+
+impl Service {
+    fn start(data_dir: &Path) -> Self {
+        let mut child = command(env!("CARGO_BIN_EXE_vestibule"))
+            .env("LISTEN", "127.0.0.1:0")
+            .env("DATA_DIR", data_dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (sender, receiver) = mpsc::channel();
+        // Reads to the end, or the service would stop at a full pipe.
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut service = Self { child, url: String::new() };
+        let deadline = Instant::now() + START_WITHIN;
+        let mut said = Vec::new();
+        while let Ok(line) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            if let Some((_, url)) = line.split_once(" API ") {
+                service.url = url.trim().to_owned();
+            }
+            // From then on it answers.
+            if line.contains("migrated the database") {
+                return service;
+            }
+            said.push(line);
+        }
+        panic!("the service does not start:\n{}", said.join("\n"));
+    }
+}
+
+impl Drop for Service {
+    /// SIGTERM first, so that its database stops in good order before the folder goes.
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_story_happens_as_told() {
+    if !command("curl").arg("--version").output().is_ok_and(|answer| answer.status.success()) {
+        eprintln!("skipped: there is no curl here");
+        return;
+    }
+    let folder = TempDir::new("readme");
+    let service = Service::start(&folder.0.join("data"));
+    let readme = read("README.md").replace(WRITTEN, &service.url);
+    let steps = steps(section(&readme, "The story in `curl`"));
+    assert!(steps.len() > 5, "where is the story?");
+
+    let commands: Vec<&str> = steps.iter().map(|step| step.commands.as_str()).collect();
+    let script = commands.join("printf '\\036'\n");
+    let answer = command("sh").args(["-eu", "-c", &script]).current_dir(&folder.0).output().unwrap();
+    let printed = String::from_utf8(answer.stdout).unwrap();
+    let complaints = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success(), "{}\n{printed}\n{complaints}", answer.status);
+
+    let outputs: Vec<&str> = printed.split(SEPARATOR).collect();
+    assert_eq!(outputs.len(), steps.len());
+    for (step, output) in steps.iter().zip(outputs) {
+        let expected = step.output.as_deref().unwrap_or_default();
+        let is_told = expected.lines().count() == output.lines().count()
+            && output.lines().zip(expected.lines()).all(|(line, written)| is_like(line, written));
+        assert!(is_told, "\n{}printed\n{output}but the README says\n{expected}", step.commands);
+    }
+}
+
+#[test]
+fn the_operations_are_those_of_the_contract() {
+    let document: serde_json::Value = serde_json::from_str(&read("openapi/openapi.json")).unwrap();
+    let mut contract = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        contract.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let readme = read("README.md");
+    let rows = table_rows(section(&readme, "What it answers"));
+    let told: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
+    assert_eq!(told, contract, "left: README, right: openapi.json");
+}
+
+#[test]
+fn the_links_of_the_documents_lead_somewhere() {
+    let mut documents: Vec<PathBuf> = Vec::new();
+    for folder in [".", "docs", "docs/adr"] {
+        let entries = fs::read_dir(repository().join(folder)).unwrap();
+        documents.extend(
+            entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md")),
+        );
+    }
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if !link.contains("://") && !path.is_empty() {
+                let target = document.with_file_name("").join(path);
+                assert!(target.exists(), "{} links to {link}", document.display());
+            }
+        }
+    }
+}
+
+/// The Rust files below `folder`, as they are written in the map.
+fn source_files(folder: &Path, prefix: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            files.extend(source_files(&entry.path(), &format!("{name}/")));
+        } else if name.ends_with(".rs") {
+            files.push(name);
+        }
+    }
+    files
+}
+
+#[test]
+fn the_map_has_every_file() {
+    let map = read("docs/ARCHITECTURE.md");
+    let mapped: BTreeSet<String> =
+        table_rows(section(&map, "The map")).iter().flat_map(|row| quoted(&row[0])).collect();
+    let files: BTreeSet<String> = source_files(&repository().join("src"), "").into_iter().collect();
+    let missing: Vec<_> = files.difference(&mapped).collect();
+    let gone: Vec<_> = mapped.difference(&files).collect();
+    assert!(missing.is_empty() && gone.is_empty(), "docs/ARCHITECTURE.md lacks {missing:?} and has {gone:?}");
+}
+
+#[test]
+fn an_ellipsis_stands_for_anything() {
+    assert!(is_like("{\"id\":\"7\"} 200", "{\"id\":\"…\"} 200"));
+    assert!(is_like("abc", "abc") && is_like("abc", "…") && is_like("abc", "a…c"));
+    for (line, written) in [("abc", "ab"), ("abc", "b…"), ("abc", "a…d"), ("abcd", "a…c"), ("{} 403", "{…} 200")]
+    {
+        assert!(!is_like(line, written), "{line} {written}");
+    }
+}

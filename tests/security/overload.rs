@@ -1,0 +1,75 @@
+//! Far more logins than there are cores: an honest answer for everybody, at once or in turn, and room for the others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::binary::Process;
+use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::http::Http;
+use crate::support::password_of;
+
+/// What a process may need beyond what it needed before: 500 connections with their buffers, in KiB.
+const MEMORY: u64 = 96 * 1024;
+
+/// Asks until it is over; gives the number of answers and the slowest.
+async fn keep_asking(http: Http, path: &str, bearer: String, is_over: Arc<AtomicBool>) -> (usize, Duration) {
+    let (mut answers, mut slowest) = (0, Duration::ZERO);
+    while !is_over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        http.request("GET", path).header("Authorization", &bearer).send().await.expect(200);
+        slowest = slowest.max(began.elapsed());
+        answers += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (answers, slowest)
+}
+
+#[tokio::test]
+async fn of_five_hundred_logins_at_once_each_gets_an_answer_and_others_are_not_kept_waiting() {
+    let database = TestDatabase::migrated();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("RATE_LIMITS", "off"), ("BCRYPT_COST", "11")];
+    let process = Process::start(&fresh_dir("data"), &variables);
+    let http = process.ready().await;
+    let fields = json!({ "email": "ada@example.com", "password": password_of("ada") });
+    http.request("POST", "/register").json(&fields).send().await.expect(202);
+    let credentials = json!({ "email": "ada@example.com", "password": password_of("ada"), "transport": "bearer" });
+    let login = http.request("POST", "/login").json(&credentials).send().await.expect(200).json();
+    let bearer = format!("Bearer {}", login["session"]["token"].as_str().unwrap());
+    let before = process.memory();
+
+    let is_over = Arc::<AtomicBool>::default();
+    let asking = |path: &'static str| {
+        let (http, bearer, is_over) = (Http::new(http.base.clone()), bearer.clone(), is_over.clone());
+        tokio::spawn(async move { keep_asking(http, path, bearer, is_over).await })
+    };
+    let (me, ready) = (asking("/me"), asking("/health/ready"));
+    let tries: Vec<_> = (0..500)
+        .map(|number| {
+            let guess = json!({ "email": format!("{}@example.com", number % 7), "password": "wrong" });
+            tokio::spawn(http.request("POST", "/login").json(&guess).send())
+        })
+        .collect();
+    let mut statuses: HashMap<u16, usize> = HashMap::new();
+    for attempt in tries {
+        let answer = attempt.await.unwrap();
+        match answer.status {
+            401 => drop(answer.clone().expect_problem(401, "invalid_credentials")),
+            _ => drop(answer.clone().expect_problem(503, "overloaded")),
+        }
+        *statuses.entry(answer.status).or_default() += 1;
+    }
+    let grown = process.memory().saturating_sub(before);
+    is_over.store(true, Ordering::Relaxed);
+    for asked in [me, ready] {
+        let (answers, slowest) = asked.await.unwrap();
+        println!("{answers} other answers, the slowest after {slowest:?}");
+        assert!(answers > 0 && slowest < Duration::from_secs(5), "{answers} other answers, the slowest: {slowest:?}");
+    }
+    println!("{statuses:?}, {grown} KiB more");
+    assert!(statuses[&401] >= 16 && statuses[&503] >= 100, "{statuses:?}");
+    assert!(grown < MEMORY, "{grown} KiB more");
+}

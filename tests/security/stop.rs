@@ -1,0 +1,108 @@
+//! SIGTERM under load: readiness falls first, whoever was accepted is answered, and it ends in good order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::binary::Process;
+use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::password_of;
+
+/// A login on a connection of its own. `None` where the service took no connection; else its status, which is 0 where
+/// the answer is not whole.
+async fn login(address: String, fields: String) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let head = "POST /login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{fields}", fields.len());
+    let mut answer = String::new();
+    let _ = stream.write_all(request.as_bytes()).await;
+    let _ = stream.read_to_string(&mut answer).await;
+    Some(whole(&answer).unwrap_or(0))
+}
+
+/// The status of an answer whose body has the length that it should have.
+fn whole(answer: &str) -> Option<u16> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    (length == Some(body.len())).then_some(())?;
+    head.split(' ').nth(1)?.parse().ok()
+}
+
+/// Requests one after the other on one connection, as a front proxy sends them, until the service says that it will hang
+/// up. Gives the number of answers, and whether they ended without that word.
+async fn keep_asking(address: String) -> (usize, bool) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut answers, mut buffer) = (0, vec![0; 4096]);
+    loop {
+        let mut answer = String::new();
+        let sent = stream.write_all(b"POST /logout HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+        while sent.is_ok() && !answer.contains("\r\n\r\n") {
+            match stream.read(&mut buffer).await {
+                Ok(read @ 1..) => answer.push_str(std::str::from_utf8(&buffer[..read]).unwrap()),
+                _ => break,
+            }
+        }
+        if !answer.starts_with("HTTP/1.1 204 ") {
+            return (answers, true);
+        }
+        answers += 1;
+        if answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n") {
+            return (answers, false);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn at_sigterm_under_load_nobody_who_was_accepted_is_dropped() {
+    let database = TestDatabase::migrated();
+    let variables = [("DATABASE_URL", database.url.as_str()), ("RATE_LIMITS", "off")];
+    let mut process = Process::start(&fresh_dir("data"), &variables);
+    let http = process.ready().await;
+    let fields = json!({ "email": "ada@example.com", "password": password_of("ada") });
+    http.request("POST", "/register").json(&fields).send().await.expect(202);
+
+    let address = http.base.trim_start_matches("http://").to_owned();
+    let is_over = Arc::<AtomicBool>::default();
+    let loading = {
+        let (address, fields, is_over) = (address.clone(), fields.to_string(), is_over.clone());
+        tokio::spawn(async move {
+            let mut tries = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                tries.push(tokio::spawn(login(address.clone(), fields.clone())));
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+            let mut statuses: HashMap<Option<u16>, usize> = HashMap::new();
+            for attempt in tries {
+                *statuses.entry(attempt.await.unwrap()).or_default() += 1;
+            }
+            statuses
+        })
+    };
+    let asking = tokio::spawn(keep_asking(address.clone()));
+    let falling = tokio::spawn(async move {
+        let mut not_ready = 0;
+        while let Ok(answer) = http.request("GET", "/health/ready").try_send().await {
+            not_ready += usize::from(answer.status == 503);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        not_ready
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    assert_eq!(process.terminate().await, Some(0), "{}", process.log());
+    assert!(began.elapsed() < Duration::from_secs(30));
+    is_over.store(true, Ordering::Relaxed);
+
+    assert!(falling.await.unwrap() > 5, "readiness falls before the listener closes");
+    let (answers, broke_off) = asking.await.unwrap();
+    assert!(answers > 10 && !broke_off, "{answers} answers on the kept connection, broke off: {broke_off}");
+    let statuses = loading.await.unwrap();
+    assert!(statuses.keys().all(|status| matches!(status, None | Some(200 | 503))), "{statuses:?}");
+    assert!(statuses[&Some(200)] > 5 && statuses.contains_key(&None), "{statuses:?}");
+}

@@ -1,0 +1,226 @@
+//! Sessions, whichever operation uses them: one token per login, presented as cookie or bearer, alive exactly as long
+//! as the server says.
+
+use chrono::Duration;
+use serde_json::json;
+
+use crate::support::actor::cookie_value;
+use crate::support::{Credential, TestApp};
+
+#[tokio::test]
+async fn each_login_gives_a_new_token_and_the_one_that_it_presented_is_dead() {
+    let app = TestApp::start().await;
+    let before = app.member("ada").await;
+    let mut after = before.clone();
+    after.sign_in().await;
+    assert_ne!(before.token(), after.token());
+    before.get("/me").await.expect_problem(401, "unauthenticated");
+    assert!(after.is_signed_in().await);
+
+    let mut bearer = after.clone();
+    bearer.sign_in_with_bearer().await;
+    assert!(!after.is_signed_in().await && bearer.is_signed_in().await);
+    let mut bob = app.member("bob").await;
+    bob.credential = bearer.credential.clone();
+    bob.sign_in().await;
+    assert!(!bearer.is_signed_in().await, "also when somebody else signs in with it");
+}
+
+#[tokio::test]
+async fn a_token_of_ones_own_choice_never_becomes_a_session() {
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    let chosen = "A".repeat(43);
+    ada.credential = Credential::Cookie(chosen.clone());
+    let answer = ada.sign_in().await;
+    assert_ne!(cookie_value(&answer, "session"), chosen);
+    assert!(!ada.with(Credential::Cookie(chosen)).is_signed_in().await);
+}
+
+#[tokio::test]
+async fn cookie_and_bearer_are_one_kind_of_session() {
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    let token = ada.token().to_owned();
+    assert!(ada.with(Credential::Bearer(token)).passes_the_guard().await);
+    ada.sign_in_with_bearer().await;
+    let token = ada.token().to_owned();
+    assert!(ada.with(Credential::Cookie(token.clone())).passes_the_guard().await);
+    let scheme =
+        |scheme: &str| app.visitor().request("GET", "/me").header("Authorization", format!("{scheme} {token}"));
+    scheme("bearer").send().await.expect(200);
+    scheme("BEARER").send().await.expect(200);
+    scheme("Basic").send().await.expect(401);
+    scheme("Token").send().await.expect(401);
+}
+
+#[tokio::test]
+async fn with_a_bearer_the_cookie_does_not_count() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let both = ada.request("GET", "/me").header("Authorization", format!("Bearer {}", bob.token()));
+    assert_eq!(both.send().await.expect(200).json()["username"], "bob");
+    ada.request("GET", "/me").header("Authorization", "Bearer nonsense").send().await.expect(401);
+}
+
+#[tokio::test]
+async fn the_cookie_is_found_among_others() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let cookies = format!("a=b; session={}; internal=x; session2=y", ada.token());
+    app.visitor().request("GET", "/me").header("Cookie", cookies).send().await.expect(200);
+    let two = format!("session=nonsense; session={}", ada.token());
+    app.visitor().request("GET", "/me").header("Cookie", two).send().await.expect(200);
+    let inner = format!("internal={}", ada.token());
+    app.visitor().request("GET", "/me").header("Cookie", inner).send().await.expect(401);
+}
+
+#[tokio::test]
+async fn a_token_that_we_never_gave_is_as_if_absent() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = ada.token().to_owned();
+    let flipped = if token.starts_with('A') { format!("B{}", &token[1..]) } else { format!("A{}", &token[1..]) };
+    let wrong = [
+        String::new(),
+        "x".into(),
+        token[..42].to_owned(),
+        format!("{token}{token}"),
+        format!("{token}="),
+        flipped,
+        "A".repeat(43),
+        "A".repeat(4096),
+        "%00".into(),
+        "\u{e9}".repeat(10),
+        "null".into(),
+    ];
+    for text in wrong {
+        for credential in [Credential::Cookie(text.clone()), Credential::Bearer(text.clone())] {
+            let nobody = ada.with(credential);
+            nobody.get("/me").await.expect_problem(401, "unauthenticated");
+            nobody.post("/logout").await.expect(204);
+        }
+    }
+    assert!(ada.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_not_used() {
+    let flags = ["--session-ttl", "12h", "--session-idle-ttl", "1h"];
+    let app = TestApp::with_flags(&flags).await;
+    let ada = app.member("ada").await;
+    for _ in 0..3 {
+        app.clock.advance(Duration::minutes(59));
+        assert!(ada.is_signed_in().await);
+    }
+    app.clock.advance(Duration::minutes(61));
+    ada.get("/me").await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_session_ends_at_its_time_however_much_it_is_used() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    for _ in 0..11 {
+        app.clock.advance(Duration::hours(1));
+        assert!(ada.is_signed_in().await);
+    }
+    app.clock.advance(Duration::minutes(61));
+    ada.get("/me").await.expect_problem(401, "unauthenticated");
+    ada.get("/sessions").await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_remembered_session_has_longer_limits_of_both_kinds() {
+    let app = TestApp::start().await;
+    let mut idle = app.member("ada").await;
+    idle.credential = Credential::Cookie(cookie_value(&idle.try_sign_in(json!({ "remember": true })).await, "session"));
+    let used = idle.with(Credential::Nothing).try_sign_in(json!({ "remember": true })).await;
+    let used = idle.with(Credential::Cookie(cookie_value(&used, "session")));
+    app.clock.advance(Duration::days(13));
+    assert!(used.is_signed_in().await);
+    app.clock.advance(Duration::days(2));
+    assert!(used.is_signed_in().await);
+    assert!(!idle.is_signed_in().await, "after 14 days without use");
+    app.clock.advance(Duration::days(10));
+    assert!(used.is_signed_in().await);
+    app.clock.advance(Duration::days(6));
+    assert!(!used.is_signed_in().await, "after 30 days in any case");
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_on_one_instance_is_dead_on_every_other() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let other = app.beside(|_| ()).await;
+    let ada_there = ada.at(&other);
+    assert!(ada_there.passes_the_guard().await);
+    ada.post("/logout").await.expect(204);
+    assert!(!ada_there.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_confirmation_takes_effect_at_the_next_request_of_an_open_session() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    ada.get("/sessions").await.expect_problem(403, "unconfirmed");
+    let path = app.mailbox.letter_to(&ada.email).await.path();
+    app.visitor().post(&path).await.expect(200);
+    ada.get("/sessions").await.expect(200);
+    assert_eq!(ada.get("/me").await.json()["confirmed"], true);
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_http_and_this_site_alone() {
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    let cookie = ada.sign_in().await.set_cookie().unwrap();
+    let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+    assert_eq!(attributes, ["HttpOnly", "SameSite=Lax", "Path=/"]);
+    let strict = app.beside(|settings| settings.cookie_samesite = vestibule::config::SameSitePolicy::Strict).await;
+    assert!(ada.at(&strict).sign_in().await.set_cookie().unwrap().contains("SameSite=Strict"));
+}
+
+#[tokio::test]
+async fn under_https_the_cookie_is_secure_and_bound_to_the_host() {
+    let key = "ab".repeat(32);
+    let app =
+        TestApp::with_flags(&["--public-url", "https://auth.example.com", "--secret-key", &key, "--dev-mailbox", "on"])
+            .await;
+    let mut ada = app.member("ada").await;
+    let answer = ada.sign_in().await;
+    let cookie = answer.set_cookie().unwrap();
+    assert!(cookie.starts_with("__Host-session="), "{cookie}");
+    let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+    assert_eq!(attributes, ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"]);
+    assert!(answer.header("strict-transport-security").unwrap().starts_with("max-age="));
+    assert!(ada.passes_the_guard().await);
+    let plain = format!("session={}", ada.token());
+    app.visitor().request("GET", "/me").header("Cookie", plain).send().await.expect(401);
+    let letter = app.mailbox.letter_to(&ada.email).await;
+    assert!(letter.link().starts_with("https://auth.example.com/confirm/"));
+}
+
+#[tokio::test]
+async fn the_database_gives_no_token_away() {
+    use base64::Engine as _;
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    ada.sign_in_with_bearer().await;
+    let link = app.mailbox.letter_to(&ada.email).await.token();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(ada.token()).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let tables = app.database.rows("select table_name from information_schema.tables where table_schema = 'public'");
+    let mut seen = 0;
+    for table in tables.await {
+        let table = table[0].clone().unwrap();
+        for row in app.database.rows(&format!("select t::text from {table} t")).await {
+            let text = row[0].clone().unwrap();
+            seen += 1;
+            for secret in [ada.token(), &hex, &ada.password, &link, link.rsplit('.').next().unwrap()] {
+                assert!(!text.contains(secret), "{table}: {text}");
+            }
+        }
+    }
+    assert!(seen >= 4, "{seen} rows");
+}

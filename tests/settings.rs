@@ -1,0 +1,78 @@
+//! What the documents say about settings and error codes, compared with what the code has.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use clap::{CommandFactory as _, Parser};
+use vestibule::config::Settings;
+use vestibule::problem::Code;
+
+use crate::readme::{quoted, read, repository, section, table_rows};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    _settings: Settings,
+}
+
+/// Variables and their defaults. `None` where the default depends on other settings.
+type Variables = BTreeMap<String, Option<String>>;
+
+fn settings() -> Variables {
+    let command = Cli::command();
+    let arguments = command.get_arguments().filter_map(|argument| Some((argument.get_env()?, argument)));
+    arguments
+        .map(|(name, argument)| {
+            let default = argument.get_default_values().first().map(|value| value.to_str().unwrap().to_owned());
+            (name.to_str().unwrap().to_owned(), default)
+        })
+        .collect()
+}
+
+/// The same variables, and the same defaults wherever there is one that can be written down.
+fn assert_same(document: &str, written: &Variables) {
+    let settings = settings();
+    let names = |variables: &Variables| variables.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(written), names(&settings), "left: {document}, right: Settings");
+    for (name, default) in settings.iter().filter(|(_, default)| default.is_some()) {
+        assert_eq!(&written[name], default, "{name} in {document}");
+    }
+}
+
+#[test]
+fn the_example_file_has_the_settings_and_their_defaults() {
+    let text = read(".env.example");
+    let own = text.split("# --- ").next().unwrap();
+    let lines = own.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+    let variables = lines.filter_map(|line| line.split_once('='));
+    let written = variables.map(|(name, value)| (name.to_owned(), Some(value.trim_matches('"').to_owned()))).collect();
+    assert_same(".env.example", &written);
+}
+
+#[test]
+fn the_readme_has_the_settings_and_their_defaults() {
+    let readme = read("README.md");
+    let rows = table_rows(section(&readme, "Settings"));
+    let written = rows.iter().map(|row| (quoted(&row[0]).remove(0), quoted(&row[1]).into_iter().next())).collect();
+    assert_same("README.md", &written);
+}
+
+/// `UPDATE_DOCS=1 cargo test the_page_of_error_codes` writes the page anew.
+#[test]
+fn the_page_of_error_codes_is_up_to_date() {
+    let mut page = "# Error codes\n\n\
+        Every error is `application/problem+json` (RFC 9457). Decide by `code`: it is stable, titles and details are \
+        not.\nThe service itself explains each at `/problems/{code}`, where the member `type` leads. This page is \
+        generated from\n[src/problem/code.rs](../src/problem/code.rs); a test keeps it so.\n\n\
+        | code | status | title | what it means, what to do |\n| --- | --- | --- | --- |\n"
+        .to_owned();
+    for code in Code::ALL {
+        let (name, status, title, meaning) = (code.name(), code.status().as_u16(), code.title(), code.meaning());
+        writeln!(page, "| `{name}` | {status} | {title} | {meaning} |").unwrap();
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(repository().join("docs/problems.md"), &page).unwrap();
+    }
+    assert!(read("docs/problems.md") == page, "docs/problems.md is out of date: run this test with UPDATE_DOCS=1");
+}
