@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use vestibule::config::{Config, Settings};
+use vestibule::config::{Config, MailTransport};
 use vestibule::mail::{Delivery, LetterKind, Templates, Words};
 
+use crate::support::TestApp;
 use crate::support::database::fresh_dir;
-use crate::support::settings;
 
 const ID: &str = "019aa8f2-0000-7000-8000-000000000001";
 
@@ -35,18 +35,15 @@ fn words(language: &str, kind: LetterKind) -> Words {
     }
 }
 
-fn settings_with_sender(data_dir: &Path, sender: &str) -> Settings {
-    Settings { mail_from: sender.parse().unwrap(), ..settings(data_dir) }
-}
-
 /// The source of a letter, as delivery writes it; only the boundary, which is random, is replaced.
-async fn source(sender: &str, kind: LetterKind, language: &str, words: &Words) -> String {
+async fn source(app: &TestApp, sender: &str, kind: LetterKind, language: &str, words: &Words) -> String {
     let dir = fresh_dir("golden");
-    let config = Config::new(&settings_with_sender(&dir, sender), "127.0.0.1:8080".parse().unwrap()).unwrap();
+    let mail_transport = MailTransport::Mailbox(dir.clone());
+    let config = Config { mail_from: sender.parse().unwrap(), mail_transport, ..app.inside.config.clone() };
     let letter = Templates::shipped().write(kind, language, words).unwrap();
     let id: Uuid = ID.parse().unwrap();
     Delivery::new(&config).unwrap().send(id, &words.email, &letter, at()).await.unwrap();
-    let source = std::fs::read_to_string(dir.join(format!("mails/{ID}.eml"))).unwrap();
+    let source = std::fs::read_to_string(dir.join(format!("{ID}.eml"))).unwrap();
     std::fs::remove_dir_all(dir).unwrap();
     let boundary = source.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     source.replace(&boundary, "BOUNDARY")
@@ -61,9 +58,11 @@ fn golden(kind: LetterKind, language: &str) -> PathBuf {
 
 #[tokio::test]
 async fn every_letter_reads_as_it_was_last_read_by_somebody() {
+    let app = TestApp::start().await;
     for kind in LetterKind::ALL {
         for language in ["en", "de"] {
-            let (source, file) = (source(SENDER, kind, language, &words(language, kind)).await, golden(kind, language));
+            let (source, file) =
+                (source(&app, SENDER, kind, language, &words(language, kind)).await, golden(kind, language));
             // Kept with the line ends of a text file, so that a difference can be read.
             let kept = source.replace("\r\n", "\n");
             assert_eq!(kept.replace('\n', "\r\n"), source, "lines end with CRLF, and only there");
@@ -101,10 +100,11 @@ fn assert_well_formed(source: &str, domain: &str, links: usize) {
 
 #[tokio::test]
 async fn every_letter_has_what_mail_programs_look_for() {
+    let app = TestApp::start().await;
     for kind in LetterKind::ALL {
         for language in ["en", "de"] {
             let links = usize::from(kind == LetterKind::ConfirmEmail);
-            let source = source(SENDER, kind, language, &words(language, kind)).await;
+            let source = source(&app, SENDER, kind, language, &words(language, kind)).await;
             assert_well_formed(&source, "auth.example.com", links);
         }
     }
@@ -112,6 +112,7 @@ async fn every_letter_has_what_mail_programs_look_for() {
 
 #[tokio::test]
 async fn words_from_strangers_stay_words() {
+    let app = TestApp::start().await;
     let hostile = "<img src=x onerror=alert(1)>\"'&{{ words.link }}\r\nBcc: eve@example.com\r\n\r\n.\r\n";
     for language in ["en", "de"] {
         let usual = words(language, LetterKind::ConfirmEmail);
@@ -120,7 +121,7 @@ async fn words_from_strangers_stay_words() {
             service: format!("bücher\r\nBcc: eve@x.org {}", "ü".repeat(400)),
             ..usual
         };
-        let source = source(SENDER, LetterKind::ConfirmEmail, language, &words).await;
+        let source = source(&app, SENDER, LetterKind::ConfirmEmail, language, &words).await;
         assert_well_formed(&source, "auth.example.com", 1);
         let head = source.split("\r\n\r\n").next().unwrap();
         assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
@@ -132,9 +133,10 @@ async fn words_from_strangers_stay_words() {
 
 #[tokio::test]
 async fn senders_and_recipients_beyond_ascii_are_encoded() {
+    let app = TestApp::start().await;
     for (sender, domain) in [("no-reply@bücher.example", "xn--bcher-kva.example"), (SENDER, "auth.example.com")] {
         let words = Words { email: "ada@bücher.example".into(), ..words("en", LetterKind::ConfirmEmail) };
-        let source = source(sender, LetterKind::ConfirmEmail, "en", &words).await;
+        let source = source(&app, sender, LetterKind::ConfirmEmail, "en", &words).await;
         assert_well_formed(&source, domain, 1);
         assert!(source.contains("ada@xn--bcher-kva.example"), "{source}");
     }

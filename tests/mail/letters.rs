@@ -143,9 +143,7 @@ fn a_template_that_cannot_work_stops_the_start_and_is_named_with_its_line() {
 
 #[test]
 fn a_sender_that_could_bring_its_own_headers_is_refused() {
-    for sender in
-        ["Evil\r\nBcc: eve@example.com <no-reply@example.com>", "no-reply@example.com\nBcc: eve@example.com", ""]
-    {
+    for sender in ["Evil\r\nBcc: eve@example.com <a@example.com>", "a@example.com\nBcc: eve@example.com"] {
         let output = run(&["serve"], &[("MAIL_FROM", sender), ("DATA_DIR", fresh_dir("data").to_str().unwrap())]);
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && error.contains("MAIL_FROM"), "{sender:?}: {error}");

@@ -28,7 +28,7 @@ async fn a_test_letter_leaves_and_says_what_the_server_said() {
     let smtp = SmtpCatcher::start().await;
     let (left, said) = test_letter(Some(smtp.url.clone())).await;
     assert!(left && said.contains("the mail server took the letter") && said.contains("250 taken"), "{said}");
-    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Testbrief von 127.0.0.1");
+    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Testbrief von Vestibule");
     let (left, said) = test_letter(None).await;
     assert!(left && said.contains("no SMTP_URL is set"), "{said}");
 }

@@ -1,7 +1,6 @@
 //! An SMTP server that takes every letter, or misbehaves as a test asks.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -88,7 +87,6 @@ impl Caught {
 /// The server; it ends, and all its connections with it, when this is dropped.
 pub struct SmtpCatcher {
     pub url: String,
-    pub address: SocketAddr,
     shared: Arc<Shared>,
     _open: watch::Sender<()>,
 }
@@ -169,7 +167,7 @@ impl SmtpCatcher {
             Encryption::StartTls => format!("smtp://localhost:{}?tls=required", address.port()),
             Encryption::Implicit => format!("smtps://localhost:{}", address.port()),
         };
-        Self { url, address, shared, _open: open }
+        Self { url, shared, _open: open }
     }
 
     /// Does something else the next time; several calls are for several times.
