@@ -15,6 +15,11 @@ mod responses;
 mod route;
 mod show_account;
 
+/// What can be read from bodies.
+pub use login::Credentials;
+pub use register::Registration;
+pub use resend::Resend;
+
 use actix_web::web::ServiceConfig;
 
 /// Declares the operations: routes and OpenAPI document come from the same lines. `session` stands before those that

@@ -33,7 +33,7 @@ async fn a_browser_sees_a_letter_that_can_do_nothing_and_its_source() {
     let app = TestApp::start().await;
     app.mailbox.letter_to(&promised(&app, "ada").await.email).await;
     let id = app.visitor().get("/dev/mailbox").await.json()["mails"][0]["id"].as_str().unwrap().to_owned();
-    let page = app.visitor().request("GET", &format!("/dev/mailbox/{id}")).from_browser().send().await.expect(200);
+    let page = app.visitor().request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.expect(200);
     let text = page.text();
     let frame = text.split("<iframe").nth(1).unwrap().split("srcdoc=").next().unwrap();
     assert!(frame.contains("sandbox") && !frame.contains("allow-scripts") && !frame.contains("same-origin"), "{frame}");
