@@ -91,8 +91,12 @@ impl FromRequest for Client {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let app = req.app_data::<web::Data<App>>();
-        let (Some(app), Some(peer)) = (app, req.peer_addr()) else {
-            return ready(Err(Problem::internal("a request without app or peer")));
+        let Some(app) = app else {
+            return ready(Err(Problem::internal("a request without app")));
+        };
+        // Who hung up before anybody looked has no address any more, and will not read the answer: no fault of ours.
+        let Some(peer) = req.peer_addr() else {
+            return ready(Err(Problem::new(Code::Unavailable)));
         };
         // Lossy: a line that is no text must not hide what a trusted proxy added at its end.
         let texts = |name: &str| -> Vec<Cow<'_, str>> {

@@ -135,4 +135,20 @@ mod tests {
         let deep = "[".repeat(10_000);
         assert!(parse(format!("{{\"a\":{deep}").as_bytes()).is_err());
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn any_bytes_are_members_or_a_problem_without_an_echo(bytes: Vec<u8>, name in "[a-z]{1,9}", value in "[ -~]{0,20}") {
+            let _ = parse(&bytes);
+            let object = serde_json::json!({ name.clone(): value.clone() }).to_string();
+            let members = parse(object.as_bytes()).map_err(|problem| problem.detail).unwrap().0;
+            proptest::prop_assert_eq!(members, vec![(name, Value::String(value))]);
+            let secret = "hunter2".to_owned() + &String::from_utf8_lossy(&bytes);
+            for broken in [format!("{object}{secret}"), format!("{{\"a\":{secret}}}"), secret] {
+                proptest::prop_assert!(!parse(broken.as_bytes()).err().unwrap().detail.contains("hunter2"));
+            }
+        }
+    }
 }

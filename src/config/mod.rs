@@ -4,7 +4,7 @@
 //! [`Settings`] is what was given, one value at a time; [`Config`] is what the service runs with, checked as a whole.
 
 mod check;
-mod value;
+pub mod value;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -23,6 +23,11 @@ mod responses;
 mod route;
 mod show_account;
 
+/// What can be read from bodies.
+pub use login::Credentials;
+pub use register::Registration;
+pub use resend::Resend;
+
 use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;

@@ -29,7 +29,7 @@ pub struct Registration {
     #[schema(value_type = String, format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Email,
     /// 8 characters or more (`PASSWORD_MIN_LENGTH`), and not easy to guess.
-    #[schema(value_type = String, format = Password, max_length = 256, example = "plum-orbit-kettle-42")]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 256, example = "plum-orbit-kettle-42")]
     password: NewPassword,
     /// A public name to sign in with: letters, digits and `. _ -`; unique without case.
     #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
@@ -56,7 +56,12 @@ impl FromFields for Registration {
 /// guard. The answer is the same whether the address is known or not.
 #[utoipa::path(
     post, path = "/register", tag = "account", request_body = Registration,
-    responses((status = 202, description = "A letter is on its way", body = ConfirmationSent),
+    responses((status = 202, description = "A letter is on its way", body = ConfirmationSent,
+               links(("sign_in" = (operation_id = "create_session",
+                                   request_body = json!({"email": "$request.body#/email",
+                                                         "password": "$request.body#/password"}))),
+                     ("send_again" = (operation_id = "resend_confirmation",
+                                      request_body = json!({"email": "$request.body#/email"}))))),
               BodyProblems, Taken, Throttled, HashingFaults)
 )]
 pub async fn register_account(

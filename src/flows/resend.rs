@@ -24,7 +24,7 @@ use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 #[serde(deny_unknown_fields)]
 pub struct Resend {
     /// The address.
-    #[schema(value_type = String, format = "idn-email", example = "ada@example.com")]
+    #[schema(value_type = String, format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Email,
 }
 

@@ -106,19 +106,20 @@ impl LoginManager {
     }
 
     /// The token that a request presents. With an `Authorization: Bearer` the cookie does not count.
-    fn presented_token(&self, headers: &HeaderMap) -> Option<SessionToken> {
+    #[must_use]
+    pub fn presented_token(&self, headers: &HeaderMap) -> Option<SessionToken> {
         if let Some(token) = bearer_token(headers) {
             return SessionToken::parse(token);
         }
         self.cookies(headers).find_map(|cookie| SessionToken::parse(cookie.value()))
     }
 
-    /// The session cookies of a request; a browser sends one.
+    /// The session cookies of a request; a browser sends one. Other cookies of the host may be no text.
     fn cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Cookie<'a>> {
         headers
             .get_all(COOKIE)
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(|pair| std::str::from_utf8(pair).ok())
             .filter_map(|pair| Cookie::parse(pair.trim()).ok())
             .filter(|cookie| cookie.name() == self.cookie_name())
     }
@@ -182,5 +183,60 @@ fn problem_of_store(error: Error) -> Error {
     match parts {
         Some((code, cause)) => Problem { cause: Some(cause.to_owned()), ..Problem::new(code) }.into(),
         None => Problem::internal(text).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Settings;
+
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn manager() -> LoginManager {
+        let key = format!("--secret-key={}", "ab".repeat(32));
+        let arguments = ["test", "--smtp-url=smtp://127.0.0.1:1", &key];
+        let settings = Arguments::try_parse_from(arguments).unwrap().settings;
+        LoginManager::new(&Config::new(&settings, settings.listen).unwrap())
+    }
+
+    fn presented(
+        manager: &LoginManager,
+        name: actix_web::http::header::HeaderName,
+        value: &[u8],
+    ) -> Option<SessionToken> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_bytes(value).ok()?);
+        manager.presented_token(&headers)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_header_has_a_token_or_has_none(bytes: Vec<u8>, text in ".*") {
+            let manager = manager();
+            for name in [COOKIE, AUTHORIZATION] {
+                for value in [&bytes[..], text.as_bytes(), format!("session={text}").as_bytes(), format!("Bearer {text}").as_bytes()] {
+                    if let Some(token) = presented(&manager, name.clone(), value) {
+                        prop_assert!(String::from_utf8_lossy(value).contains(token.reveal()));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_token_is_found_among_other_cookies(before in "([a-z]{1,5}=[!-:<-~é]{0,9}; ?){0,4}", after in "(; ?[ -~é]{0,9}){0,4}") {
+            let token = SessionToken::random();
+            let header = format!("{before}session={}{after}", token.reveal());
+            prop_assert_eq!(presented(&manager(), COOKIE, header.as_bytes()), Some(token));
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What must not happen: somebody gets in, somebody learns who has an account, something falls over.
 
 mod browser;
+mod canary;
 mod clients;
 mod faults;
 mod http;
 mod nothing_told;
 mod outages;
 mod overload;
+mod properties;
 mod stop;
 mod throttle;
 mod timing;

@@ -26,7 +26,8 @@ use crate::user::queries::{self, Candidates};
 
 use super::answers::AccountView;
 use super::responses::{BodyProblems, ForeignOrigin, HashingFaults, Throttled, WrongCredentials};
-use credentials::{Credentials, CredentialsBody, Name};
+pub use credentials::Credentials;
+use credentials::{CredentialsBody, Name};
 
 /// Somebody is signed in.
 #[derive(Debug, Serialize, ToSchema)]

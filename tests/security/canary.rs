@@ -1,0 +1,137 @@
+//! Secrets stay secret: the whole story at the most talkative level, and then a look into everything that was written.
+
+use serde_json::{Value, json};
+
+use crate::support::actor::cookie_value;
+use crate::support::binary::Process;
+use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::http::Http;
+use crate::support::smtp::SmtpCatcher;
+
+const PASSWORD: &str = "canary-plum-orbit-kettle-1";
+const GUESS: &str = "canary-wrong-guess-2";
+const MALFORMED: &str = "canary-malformed-body-3";
+const MISTYPED: &str = "canary-in-the-name-4";
+const SMTP_PASSWORD: &str = "canary-smtp-password-5";
+/// What `AUTH PLAIN` says: NUL, `mailer`, NUL, the password, in base64.
+const SMTP_LINE: &str = "AG1haWxlcgBjYW5hcnktc210cC1wYXNzd29yZC01";
+const SECRET_KEY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeSE=";
+
+/// Every value of every table.
+async fn dump(database: &TestDatabase) -> String {
+    let tables = "select quote_ident(table_name) from information_schema.tables where table_schema = 'public'";
+    let mut text = String::new();
+    for table in database.rows(tables).await {
+        let table = table[0].as_deref().unwrap();
+        // Bytes are also looked at as text.
+        let rows = database.rows(&format!("select t::text, to_jsonb(t)::text from {table} t")).await;
+        for value in rows.into_iter().flatten().flatten() {
+            text.push_str(&format!("{table}: {value}\n"));
+        }
+    }
+    text
+}
+
+/// The tokens of the links in the letters so far.
+fn tokens(smtp: &SmtpCatcher) -> Vec<String> {
+    let mut tokens: Vec<String> = Vec::new();
+    for letter in smtp.letters() {
+        let message = mail_parser::MessageParser::default().parse(&letter.raw).unwrap();
+        let text = message.body_text(0).unwrap().into_owned();
+        let links = text.split_whitespace().filter_map(|word| word.split_once("/confirm/"));
+        tokens.extend(links.map(|(_, token)| token.to_owned()));
+    }
+    tokens
+}
+
+async fn post(http: &Http, path: &str, fields: &Value) -> crate::support::Answer {
+    http.request("POST", path).json(fields).send().await
+}
+
+/// Signs in by cookie and by bearer, and uses both; gives the two tokens.
+async fn use_sessions(http: &Http) -> [String; 2] {
+    let credentials = |transport: &str| json!({ "username": "ada", "password": PASSWORD, "transport": transport });
+    let cookie = cookie_value(&post(http, "/login", &credentials("cookie")).await.expect(200), "session");
+    let bearer = post(http, "/login", &credentials("bearer")).await.expect(200).json();
+    let bearer = bearer["session"]["token"].as_str().unwrap().to_owned();
+    for path in ["/me", "/sessions", &format!("/me?token={bearer}"), &format!("/{cookie}")] {
+        http.request("GET", path).header("Cookie", format!("a=b; session={cookie}")).send().await;
+        http.request("GET", path).header("Authorization", format!("Bearer {bearer}")).send().await;
+    }
+    http.request("POST", "/resend").header("Authorization", format!("Bearer {bearer}")).send().await.expect(202);
+    http.request("GET", "/me").header("Cookie", format!("session={cookie}; session={bearer}x")).send().await;
+    http.request("POST", "/logout").header("Cookie", format!("session={cookie}")).send().await.expect(204);
+    [cookie, bearer]
+}
+
+/// What goes wrong with passwords in hand.
+async fn fail_in_many_ways(http: &Http) {
+    for fields in [
+        json!({ "email": "ada@example.com", "password": GUESS }),
+        json!({ "username": MISTYPED, "password": GUESS }),
+        json!({ "email": MISTYPED, "password": GUESS }),
+        json!({ "email": format!("{MISTYPED}@example.com"), "password": GUESS }),
+        json!({ "password": [GUESS], GUESS: GUESS }),
+    ] {
+        post(http, "/login", &fields).await;
+    }
+    for body in [
+        format!("{{\"email\":\"ada@example.com\",\"password\":\"{MALFORMED}\""),
+        format!("{{\"password\":\"{MALFORMED}\"}} {MALFORMED}"),
+        format!("[\"{MALFORMED}\"]"),
+        format!("password={MALFORMED}"),
+    ] {
+        for content_type in ["application/json", "application/x-www-form-urlencoded"] {
+            let request = http.request("POST", "/register").header("Content-Type", content_type).body(body.clone());
+            request.send().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_log_or_table_or_page() {
+    let (database, smtp) = (TestDatabase::migrated(), SmtpCatcher::start().await);
+    let smtp_url = smtp.url.replace("smtp://", &format!("smtp://mailer:{SMTP_PASSWORD}@"));
+    let variables = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("SMTP_URL", &smtp_url),
+        ("SECRET_KEY", SECRET_KEY),
+        ("RUST_LOG", "trace"),
+        ("RATE_LIMITS", "off"),
+    ];
+    let process = Process::start(&fresh_dir("data"), &variables);
+    let http = process.ready().await;
+    let registration = json!({ "email": "ada@example.com", "username": "ada", "password": PASSWORD });
+    post(&http, "/register", &registration).await.expect(202);
+    smtp.wait_for(1).await;
+    fail_in_many_ways(&http).await;
+    let mut secrets = use_sessions(&http).await.to_vec();
+    smtp.wait_for(2).await;
+    let links = tokens(&smtp);
+    assert_eq!(links.len(), 2, "each letter has its link once in its text");
+    let link = format!("/confirm/{}", links[0]);
+    for (method, path) in [("PUT", link.clone()), ("GET", format!("{link}/more")), ("GET", format!("{link}x"))] {
+        http.request(method, &path).send().await;
+    }
+    http.request("GET", &link).by_browser().send().await.expect(200);
+    http.request("POST", &link).send().await.expect(200);
+    secrets.extend(use_sessions(&http).await);
+    secrets.extend(links);
+    secrets.extend([PASSWORD, GUESS, MALFORMED, SMTP_PASSWORD, SMTP_LINE, SECRET_KEY].map(ToOwned::to_owned));
+    assert!(smtp.heard().iter().any(|line| line.contains(SMTP_LINE)), "{:?}", smtp.heard());
+
+    let mut written = vec![("the log", process.log()), ("the database", dump(&database).await)];
+    for code in ["invalid_credentials", "internal", "unavailable"] {
+        written.push(("a page", http.request("GET", &format!("/problems/{code}")).send().await.text()));
+    }
+    assert!(written[0].1.contains("GET /confirm/{token} 200") && written[0].1.contains("TRACE"), "{}", written[0].1);
+    assert!(written[1].1.contains("ada@example.com") && written[1].1.contains("sessions: "), "{}", written[1].1);
+    for (place, text) in &written {
+        for secret in &secrets {
+            let lines: Vec<&str> = text.lines().filter(|line| line.contains(secret.as_str())).collect();
+            assert!(lines.is_empty(), "{secret} is in {place}: {lines:#?}");
+        }
+    }
+    // People type passwords into the field of the name, too.
+    assert!(!written[0].1.contains(MISTYPED) && !written[1].1.contains(MISTYPED));
+}

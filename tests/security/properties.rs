@@ -1,0 +1,183 @@
+//! What every parser promises for every input: no panic, one canonical spelling, no confusion of who is who.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
+use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization as _;
+use vestibule::client::Client;
+use vestibule::link::{Links, Purpose};
+use vestibule::mail::Templates;
+use vestibule::password::PasswordPolicy;
+use vestibule::session::{Origins, SessionToken};
+use vestibule::user::{Email, Username};
+
+/// Letters of many scripts, those that normalise or change their case in odd ways more often.
+fn letters() -> impl Strategy<Value = String> {
+    let odd =
+        proptest::sample::select("İıſßςΣΑӔＡａⅷﬁǅÅⓐ㎏ἈᾳŉḰ\u{301}\u{307}\u{323}\u{345}".chars().collect::<Vec<_>>());
+    let one = prop_oneof![4 => proptest::char::range('a', 'z'), 2 => odd, 2 => any::<char>()];
+    proptest::collection::vec(one, 1..12).prop_map(|letters| letters.into_iter().collect())
+}
+
+fn addresses() -> impl Strategy<Value = String> {
+    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", letters().prop_map(|name| format!("{name}.example"))];
+    (letters(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+}
+
+/// A letter that survives a change of case and NFKC: of others one cannot say what their other case is.
+fn keeps_its_case(c: char) -> bool {
+    let upper: String = c.to_uppercase().collect();
+    let there_and_back: String = upper.chars().flat_map(char::to_lowercase).collect();
+    c.is_alphanumeric()
+        && there_and_back == c.to_string()
+        && [c.to_string(), upper].iter().all(|text| text.nfkc().eq(text.chars()))
+}
+
+fn canonical(text: &str) -> Option<String> {
+    Email::parse(text).ok().map(|email| email.canonical().to_owned())
+}
+
+fn full_width(c: char) -> char {
+    if c.is_ascii_graphic() { char::from_u32(u32::from(c) - 0x21 + 0xff01).unwrap() } else { c }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_an_address_or_is_not(text in ".*") {
+        let _ = Email::parse(&text);
+    }
+
+    #[test]
+    fn the_canonical_spelling_of_an_address_is_its_own(text in addresses()) {
+        if let Ok(email) = Email::parse(&text) {
+            prop_assert_eq!(canonical(email.canonical()), Some(email.canonical().to_owned()));
+            prop_assert_eq!(canonical(email.as_typed()), Some(email.canonical().to_owned()));
+            prop_assert!(email.canonical().len() <= 254 && email.canonical().matches('@').count() == 1);
+            prop_assert!(!email.as_typed().chars().any(|c| c.is_control() || c.is_whitespace()));
+        }
+    }
+
+    #[test]
+    fn spellings_that_differ_in_case_or_width_are_one_address(local in letters(), domain in "[a-z]{1,9}\\.org") {
+        let local: String = local.chars().filter(|c| keeps_its_case(*c)).collect();
+        let address = format!("{local}@{domain}");
+        if let Some(canonical_address) = canonical(&address) {
+            let upper: String = address.chars().flat_map(char::to_uppercase).collect();
+            let wide: String = address.chars().map(full_width).collect();
+            let decomposed: String = address.nfd().collect();
+            for spelling in [upper, wide, decomposed] {
+                prop_assert_eq!(canonical(&spelling), Some(canonical_address.clone()), "{}", spelling);
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_address_is_another_one(local in "[aceiopxy]{1,8}", at in 0..8usize) {
+        let at = at % local.len();
+        let twin = local.char_indices().map(|(index, c)| match (index == at, c) {
+            (true, 'a') => 'а',
+            (true, 'c') => 'с',
+            (true, 'e') => 'е',
+            (true, 'i') => 'ı',
+            (true, 'o') => 'ο',
+            (true, 'p') => 'р',
+            (true, 'x') => 'х',
+            (true, 'y') => 'у',
+            _ => c,
+        });
+        let twin: String = twin.collect();
+        prop_assert_ne!(&twin, &local);
+        prop_assert_ne!(canonical(&format!("{twin}@x.org")), canonical(&format!("{local}@x.org")));
+        prop_assert_ne!(canonical(&format!("a@{twin}.org")), canonical(&format!("a@{local}.org")));
+        let name = format!("{twin}aaa");
+        prop_assert!(Username::parse(&name).is_err(), "{}", name);
+    }
+
+    #[test]
+    fn a_username_is_ascii_and_has_one_canonical_spelling(text in prop_oneof!["[A-Za-z0-9._-]{0,40}", ".*"]) {
+        if let Ok(name) = Username::parse(&text) {
+            prop_assert!(name.canonical().is_ascii() && (3..=32).contains(&name.canonical().len()));
+            let again = Username::parse(&name.canonical()).unwrap();
+            prop_assert_eq!(again.canonical(), name.canonical());
+            let upper = Username::parse(&text.to_ascii_uppercase()).unwrap();
+            prop_assert_eq!(upper.canonical(), name.canonical());
+        }
+    }
+
+    #[test]
+    fn only_what_we_could_have_given_is_a_token(text in prop_oneof!["[A-Za-z0-9_-]{43}", ".*", "[A-Za-z0-9+/=_-]{40,46}"]) {
+        if let Some(token) = SessionToken::parse(&text) {
+            prop_assert!(text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+            prop_assert_eq!(token.reveal(), text);
+        }
+    }
+
+    #[test]
+    fn two_texts_are_never_one_token(text in "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", at in 0..43usize, other in "[A-Za-z0-9_-]") {
+        let token = SessionToken::parse(&text).unwrap();
+        let mut changed = text.clone();
+        changed.replace_range(at..=at, &other);
+        if let Some(changed_token) = SessionToken::parse(&changed).filter(|_| changed != text) {
+            prop_assert_ne!(changed_token.sha256(), token.sha256());
+        }
+    }
+
+    #[test]
+    fn no_text_is_a_link(text in prop_oneof![".*", "[A-Za-z0-9_-]{0,80}(\\.[A-Za-z0-9_-]{0,80}){0,4}"]) {
+        let links = Links::new(&vestibule::config::key_ring(&"ab".repeat(32)).unwrap());
+        prop_assert!(links.read(&text, Purpose::ConfirmEmail, chrono::Utc::now()).is_err());
+    }
+
+    #[test]
+    fn nobody_talks_a_proxy_out_of_what_it_saw(lines in proptest::collection::vec(".*", 0..4), seen in any::<IpAddr>()) {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        prop_assume!(!trusted.iter().any(|network: &ipnet::IpNet| network.contains(&seen.to_canonical())));
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        let mut claimed: Vec<&str> = lines.iter().map(String::as_str).collect();
+        prop_assert_eq!(Client::new(seen, &claimed, &trusted, None).ip, seen.to_canonical());
+        let last = format!("{},{seen}", claimed.pop().unwrap_or_default());
+        claimed.push(&last);
+        prop_assert_eq!(Client::new(peer, &claimed, &trusted, None).ip, seen.to_canonical());
+    }
+
+    #[test]
+    fn a_user_agent_is_short_and_has_no_control_characters(agent in ".{0,600}") {
+        let kept = Client::new("10.0.0.1".parse().unwrap(), &[], &[], Some(&agent)).user_agent.unwrap_or_default();
+        prop_assert!(kept.chars().count() <= 256 && !kept.chars().any(char::is_control));
+    }
+
+    #[test]
+    fn every_wish_for_a_language_gets_one_that_there_is(header in prop_oneof![".*", "([a-zA-Z*-]{0,8}(;q=[0-9.]{0,5})?,?){0,8}"]) {
+        let language = Templates::shipped().choose(Some(&header));
+        prop_assert!(["en", "de"].contains(&language.as_str()), "{}", language);
+    }
+
+    #[test]
+    fn no_other_origin_is_ours(bytes in proptest::collection::vec(any::<u8>(), 0..60), tail in "[.:@/#?]?[a-z.]{0,9}") {
+        let own = "https://auth.example.com";
+        let origins = Origins::new(&own.parse().unwrap(), &[]);
+        let values = [HeaderValue::from_bytes(&bytes), HeaderValue::from_str(&format!("{own}{tail}"))];
+        for value in values.into_iter().flatten().filter(|value| value != own) {
+            let mut headers = HeaderMap::new();
+            headers.insert(ORIGIN, value);
+            prop_assert!(!origins.may_change(&headers));
+        }
+    }
+}
+
+proptest! {
+    // Judging a password takes its time.
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_a_password_or_has_one_reason_why_not(text in ".{0,300}", own in ".{0,40}") {
+        let judged = PasswordPolicy { min_length: 8 }.check(&text, &[&own]);
+        let length = text.nfc().count();
+        if judged.is_ok() {
+            prop_assert!((8..=256).contains(&length) && !text.chars().any(char::is_control));
+        }
+    }
+}
