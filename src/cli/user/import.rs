@@ -75,11 +75,11 @@ impl Import {
         while let Some(chunk) = chunks.recv().await {
             let Chunk { batch, refused, bytes } = chunk;
             let outcomes = place(&db, &batch, self.dry_run).await.with_context(|| {
-                let line = batch.newcomers().first().map_or(0, |(line, _)| *line);
+                let line = batch.lines().next().unwrap_or_default();
                 format!("stopped at line {line}; what is before it is in: run it again")
             })?;
             let refused = refused.into_iter().map(|(line, refusal)| (line, Outcome::Refused(refusal)));
-            let mut outcomes: Vec<_> = outcomes.into_iter().chain(refused).collect();
+            let mut outcomes: Vec<_> = batch.lines().zip(outcomes).chain(refused).collect();
             outcomes.sort_by_key(|(line, _)| *line);
             for (line, outcome) in outcomes {
                 summary.count(&bar, line, &outcome);
@@ -204,12 +204,12 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
 }
 
 /// One transaction, which a dry run undoes. Tried again where a deadlock or an absent database was in the way.
-async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<(u64, Outcome)>> {
+async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
     let mut tries = 0;
     loop {
         let mut outcomes = Vec::new();
         let placed = db.transaction(async |conn| {
-            outcomes = insert_batch(conn, batch.newcomers(), Utc::now()).await?;
+            outcomes = insert_batch(conn, batch, Utc::now()).await?;
             if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
         });
         tries += 1;
