@@ -169,20 +169,23 @@ async fn a_name_or_an_identity_that_is_taken_is_not_given_twice() {
     let app = TestApp::start().await;
     app.member("ada").await;
     let id = app.database.rows("select id from users").await[0][0].clone().unwrap();
+    let other = "0b5f1c5e-7f0e-4d5a-9a39-0d4f3f1f6a11";
     let rows = [
         json!({ "email": "other@example.com", "password_hash": WERKZEUG, "username": "ADA" }),
         json!({ "email": "moved@example.com", "password_hash": WERKZEUG, "id": id }),
         json!({ "email": "one@example.com", "password_hash": WERKZEUG, "username": "twice" }),
         json!({ "email": "two@example.com", "password_hash": WERKZEUG, "username": "Twice" }),
+        json!({ "email": "three@example.com", "password_hash": WERKZEUG, "id": other }),
+        json!({ "email": "four@example.com", "password_hash": WERKZEUG, "id": other }),
     ];
     let run = import(&app, &lines(rows), &[]);
     assert_eq!(run.0.status.code(), Some(1));
-    assert_eq!(run.stdout(), "1 imported, 1 already there, 2 refused\n");
+    assert_eq!(run.stdout(), "2 imported, 2 already there, 2 refused\n");
     let said = "line 1: username: belongs to another account\nline 4: username: belongs to another account\n\
                 vestibule: 2 lines were refused\n";
     assert_eq!(run.stderr(), said);
     let known = "select count(*) from addresses";
-    assert_eq!(app.database.number(known).await, 2, "a refused line leaves no address behind");
+    assert_eq!(app.database.number(known).await, 3, "a refused line leaves no address behind");
 }
 
 #[tokio::test]

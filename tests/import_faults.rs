@@ -121,6 +121,11 @@ async fn what_cannot_begin_says_why_in_one_line() {
     let run = Run(binary::run(&["user", "--database-url", &database.url, "import", "/nowhere.jsonl"], &[]));
     assert_eq!(run.0.status.code(), Some(1));
     assert_eq!(run.stderr(), "vestibule: /nowhere.jsonl: No such file or directory (os error 2)\n");
+    let folder = fresh_dir("import");
+    let run = Run(binary::run(&["user", "--database-url", &database.url, "import", folder.to_str().unwrap()], &[]));
+    assert_eq!(run.0.status.code(), Some(1));
+    let said = run.stderr();
+    assert!(said.starts_with("vestibule: the file cannot be read to its end: import it again: "), "{said}");
     let secrets = ["--devise-pepper", "the-pepper", "--flask-security-salt", "the-salt"];
     let run = import_into(&database, b"", &secrets);
     assert_eq!(run.0.status.code(), Some(2));

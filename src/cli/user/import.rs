@@ -27,7 +27,7 @@ const AHEAD: usize = 2;
 pub(super) struct Import {
     /// The file; `-` is standard input
     file: PathBuf,
-    /// Check everything, change nothing
+    /// Check each line, also against the accounts that are here, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// `config.pepper` of the Devise that the hashes come from
@@ -70,23 +70,28 @@ impl Import {
 
         let bar = progress_bar(length);
         let (sender, mut chunks) = mpsc::channel(AHEAD);
-        let reader = tokio::task::spawn_blocking(move || read(input, secret.as_ref(), &sender));
+        // Not one of the runtime's, which would wait for it: standard input can take its time.
+        std::thread::Builder::new().name("reader".into()).spawn(move || {
+            if let Err(error) = read(input, secret.as_ref(), &sender) {
+                let _ = sender.blocking_send(Err(error));
+            }
+        })?;
         let mut summary = Summary::default();
         while let Some(chunk) = chunks.recv().await {
-            let Chunk { batch, refused, bytes } = chunk;
+            let Chunk { batch, refused, bytes } =
+                chunk.context("the file cannot be read to its end: import it again")?;
             let outcomes = place(&db, &batch, self.dry_run).await.with_context(|| {
-                let line = batch.newcomers().first().map_or(0, |(line, _)| *line);
+                let line = batch.lines().next().unwrap_or_default();
                 format!("stopped at line {line}; what is before it is in: run it again")
             })?;
             let refused = refused.into_iter().map(|(line, refusal)| (line, Outcome::Refused(refusal)));
-            let mut outcomes: Vec<_> = outcomes.into_iter().chain(refused).collect();
+            let mut outcomes: Vec<_> = batch.lines().zip(outcomes).chain(refused).collect();
             outcomes.sort_by_key(|(line, _)| *line);
             for (line, outcome) in outcomes {
                 summary.count(&bar, line, &outcome);
             }
             bar.set_position(bytes);
         }
-        reader.await?.context("the file cannot be read any further; what is before it is in")?;
         bar.finish_and_clear();
         summary.report(self.dry_run)
     }
@@ -144,13 +149,13 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
 fn read(
     mut input: Box<dyn BufRead + Send>,
     secret: Option<&ForeignSecret>,
-    chunks: &mpsc::Sender<Chunk>,
+    chunks: &mpsc::Sender<io::Result<Chunk>>,
 ) -> io::Result<()> {
     let (mut chunk, mut number, mut line) = (Chunk::default(), 0, Vec::new());
     loop {
         let bytes = next_line(&mut input, &mut line)?;
         if bytes == 0 {
-            let _ = chunks.blocking_send(chunk);
+            let _ = chunks.blocking_send(Ok(chunk));
             return Ok(());
         }
         number += 1;
@@ -163,7 +168,7 @@ fn read(
         };
         if is_full {
             let next = Chunk { bytes: chunk.bytes, ..Chunk::default() };
-            if chunks.blocking_send(std::mem::replace(&mut chunk, next)).is_err() {
+            if chunks.blocking_send(Ok(std::mem::replace(&mut chunk, next))).is_err() {
                 return Ok(());
             }
         }
@@ -204,12 +209,12 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
 }
 
 /// One transaction, which a dry run undoes. Tried again where a deadlock or an absent database was in the way.
-async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<(u64, Outcome)>> {
+async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
     let mut tries = 0;
     loop {
         let mut outcomes = Vec::new();
         let placed = db.transaction(async |conn| {
-            outcomes = insert_batch(conn, batch.newcomers(), Utc::now()).await?;
+            outcomes = insert_batch(conn, batch, Utc::now()).await?;
             if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
         });
         tries += 1;

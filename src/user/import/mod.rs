@@ -93,9 +93,8 @@ impl Batch {
         self.newcomers.push((line, newcomer));
     }
 
-    /// What is in it, with the numbers of the lines.
-    #[must_use]
-    pub fn newcomers(&self) -> &[(u64, Newcomer)] {
-        &self.newcomers
+    /// The numbers of the lines in it.
+    pub fn lines(&self) -> impl Iterator<Item = u64> {
+        self.newcomers.iter().map(|(line, _)| *line)
     }
 }

@@ -16,7 +16,7 @@ use crate::db::schema::{addresses, users};
 use crate::user::Username;
 use crate::user::queries::{delete_surplus, delete_unconfirmed_of};
 
-use super::{Newcomer, Outcome, Refusal};
+use super::{Batch, Newcomer, Outcome, Refusal};
 
 #[derive(QueryableByName)]
 struct Locked {
@@ -34,54 +34,45 @@ struct Inserted {
     email_canonical: String,
 }
 
-/// Takes in newcomers of different addresses, and says of each what became of it. Belongs into one transaction.
+/// Takes in a batch, and says of each newcomer what became of it. Belongs into one transaction.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn insert_batch(
-    conn: &mut Connection,
-    newcomers: &[(u64, Newcomer)],
-    now: DateTime<Utc>,
-) -> QueryResult<Vec<(u64, Outcome)>> {
-    let there = already_there(conn, newcomers).await?;
+pub async fn insert_batch(conn: &mut Connection, batch: &Batch, now: DateTime<Utc>) -> QueryResult<Vec<Outcome>> {
+    let newcomers: Vec<&Newcomer> = batch.newcomers.iter().map(|(_, newcomer)| newcomer).collect();
+    let there = already_there(conn, &newcomers).await?;
     let rest: Vec<&Newcomer> =
-        newcomers.iter().map(|(_, newcomer)| newcomer).filter(|newcomer| !there.contains(&newcomer.id)).collect();
+        newcomers.iter().copied().filter(|newcomer| !there.contains(newcomer.email.canonical())).collect();
     let locked = lock_addresses(conn, &rest, now).await?;
     let (fresh, known): (Vec<&Newcomer>, Vec<&Newcomer>) =
         rest.into_iter().partition(|newcomer| locked.get(newcomer.email.canonical()).is_none_or(|row| row.is_new));
     let mut outcomes = insert_all(conn, &fresh).await?;
     for newcomer in known {
-        let shared = locked.get(newcomer.email.canonical()).map_or("", |row| &row.parameters);
-        outcomes.insert(newcomer.id, join(conn, newcomer, shared).await?);
+        let canonical = newcomer.email.canonical();
+        let shared = locked.get(canonical).map_or("", |row| &row.parameters);
+        outcomes.insert(canonical, join(conn, newcomer, shared).await?);
     }
-    let outcome = |newcomer: &Newcomer| outcomes.remove(&newcomer.id).unwrap_or(Outcome::AlreadyThere);
-    Ok(newcomers
-        .iter()
-        .map(|(line, _)| *line)
-        .zip(newcomers.iter().map(|(_, newcomer)| newcomer).map(outcome))
-        .collect())
+    let outcome = |newcomer: &Newcomer| outcomes.remove(newcomer.email.canonical()).unwrap_or(Outcome::AlreadyThere);
+    Ok(newcomers.into_iter().map(outcome).collect())
 }
 
-/// Those whose identity is known, or whose address is proved. Most of a second run, at the price of two look-ups.
-async fn already_there(
-    conn: &mut Connection,
-    newcomers: &[(u64, Newcomer)],
-) -> QueryResult<HashSet<crate::user::UserId>> {
-    let ids: Vec<Uuid> = newcomers.iter().map(|(_, newcomer)| newcomer.id.0).collect();
+/// The addresses of those whose identity is known, or whose address is proved. Most of a second run, at the price of two
+/// look-ups.
+async fn already_there<'a>(conn: &mut Connection, newcomers: &[&'a Newcomer]) -> QueryResult<HashSet<&'a str>> {
+    let ids = newcomers.iter().map(|newcomer| newcomer.id.0);
     let known: Vec<Uuid> = users::table.filter(users::id.eq_any(ids)).select(users::id).load(conn).await?;
     let known: HashSet<Uuid> = known.into_iter().collect();
-    let canonical: Vec<&str> = newcomers.iter().map(|(_, newcomer)| newcomer.email.canonical()).collect();
     let owned: Vec<String> = users::table
-        .filter(users::email_canonical.eq_any(canonical))
+        .filter(users::email_canonical.eq_any(newcomers.iter().map(|newcomer| newcomer.email.canonical())))
         .filter(users::confirmed_at.is_not_null())
         .select(users::email_canonical)
         .load(conn)
         .await?;
     let owned: HashSet<String> = owned.into_iter().collect();
-    let is_there = |newcomer: &&Newcomer| {
+    let is_there = |newcomer: &&&Newcomer| {
         known.contains(&newcomer.id.0) || newcomer.confirmed_at.is_some() && owned.contains(newcomer.email.canonical())
     };
-    Ok(newcomers.iter().map(|(_, newcomer)| newcomer).filter(is_there).map(|newcomer| newcomer.id).collect())
+    Ok(newcomers.iter().filter(is_there).map(|newcomer| newcomer.email.canonical()).collect())
 }
 
 /// Makes the addresses known, with the parameters of their newcomers if they were not, and locks them in order.
@@ -108,20 +99,18 @@ async fn lock_addresses(
 }
 
 /// Inserts accounts of addresses that were unknown until now, and forgets the addresses of those that collide.
-async fn insert_all(
-    conn: &mut Connection,
-    newcomers: &[&Newcomer],
-) -> QueryResult<HashMap<crate::user::UserId, Outcome>> {
+async fn insert_all<'a>(conn: &mut Connection, newcomers: &[&'a Newcomer]) -> QueryResult<HashMap<&'a str, Outcome>> {
     let inserted = insert(conn, newcomers).await?;
     let (imported, colliding): (Vec<&Newcomer>, Vec<&Newcomer>) =
         newcomers.iter().partition(|newcomer| inserted.contains(newcomer.email.canonical()));
-    let mut outcomes: HashMap<_, _> = imported.iter().map(|newcomer| (newcomer.id, Outcome::Imported)).collect();
+    let mut outcomes: HashMap<_, _> =
+        imported.into_iter().map(|newcomer| (newcomer.email.canonical(), Outcome::Imported)).collect();
     if !colliding.is_empty() {
         let unused = colliding.iter().map(|newcomer| newcomer.email.canonical());
         diesel::delete(addresses::table.filter(addresses::canonical.eq_any(unused))).execute(conn).await?;
     }
     for newcomer in colliding {
-        outcomes.insert(newcomer.id, collision(conn, newcomer).await?);
+        outcomes.insert(newcomer.email.canonical(), collision(conn, newcomer).await?);
     }
     Ok(outcomes)
 }
