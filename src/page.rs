@@ -79,7 +79,9 @@ fn weighed(range: &str, wanted: &str) -> Option<f32> {
         return None;
     }
     let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    Some(quality.and_then(|text| text.parse().ok()).unwrap_or(1.0))
+    // From 0 to 1 (RFC 9110, section 12.4.2); `nan` and `inf`, which Rust reads, would outweigh every other range.
+    let weight = quality.and_then(|text| text.parse().ok()).filter(|weight| (0.0..=1.0).contains(weight));
+    Some(weight.unwrap_or(1.0))
 }
 
 /// The page of a link.
@@ -118,5 +120,31 @@ fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str)
             answer.insert_header(ContentType::html()).insert_header((CONTENT_SECURITY_POLICY, policy)).body(text)
         }
         Err(error) => HttpResponse::from_error(Problem::internal(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_for_those_who_would_rather_have_one() {
+        let wants =
+            |accept: &str| wants_html(&TestRequest::default().insert_header((ACCEPT, accept)).to_http_request());
+        for accept in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/json;q=0.5, TEXT/HTML;Q=0.9",
+            "text/html;q=nan, text/html",
+            "text/html, application/json;q=0.9",
+        ] {
+            assert!(wants(accept), "{accept}");
+        }
+        for accept in
+            ["", "*/*", "text/html;q=0", "application/json, text/html;q=0.9", "application/json;q=inf, text/html;q=0.1"]
+        {
+            assert!(!wants(accept), "{accept}");
+        }
     }
 }

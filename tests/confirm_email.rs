@@ -159,7 +159,7 @@ async fn a_browser_gets_a_page_with_one_button() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.letter_to(&ada.email).await.path();
-    let page = app.visitor().request("GET", &path).from_browser().send().await.expect(200);
+    let page = app.visitor().request("GET", &path).by_browser().send().await.expect(200);
     assert_eq!(page.content_type(), Some("text/html"));
     let html = page.text();
     assert_eq!((html.matches("<form").count(), html.matches("<button").count()), (1, 1), "{html}");
@@ -169,13 +169,13 @@ async fn a_browser_gets_a_page_with_one_button() {
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert!(!ada.passes_the_guard().await);
 
-    let form = || app.visitor().request("POST", &path).from_browser();
+    let form = || app.visitor().request("POST", &path).by_browser();
     let posted = form().header("Content-Type", "application/x-www-form-urlencoded").send().await.expect(200);
     assert_eq!(posted.content_type(), Some("text/html"));
     assert!(posted.text().contains("confirmed") && !posted.text().contains("<form"));
     assert!(ada.passes_the_guard().await);
     form().send().await.expect(200);
-    let page = app.visitor().request("GET", &path).from_browser().send().await.expect(200);
+    let page = app.visitor().request("GET", &path).by_browser().send().await.expect(200);
     assert!(!page.text().contains("<form"));
 }
 
@@ -187,7 +187,7 @@ async fn a_browser_gets_a_page_for_a_link_that_opens_nothing() {
     app.clock.advance(Duration::hours(25));
     for (path, status) in [(path.as_str(), 410), ("/confirm/nonsense", 422)] {
         for method in ["GET", "POST"] {
-            let page = app.visitor().request(method, path).from_browser().send().await.expect(status);
+            let page = app.visitor().request(method, path).by_browser().send().await.expect(status);
             assert_eq!(page.content_type(), Some("text/html"));
             assert!(!page.text().contains("<form"));
         }

@@ -52,7 +52,7 @@ async fn an_unknown_letter_is_not_found() {
 #[tokio::test]
 async fn a_browser_gets_pages_that_run_nothing() {
     let app = TestApp::start().await;
-    let page = app.visitor().request("GET", "/dev/mailbox").from_browser().send().await.expect(200);
+    let page = app.visitor().request("GET", "/dev/mailbox").by_browser().send().await.expect(200);
     assert_eq!(page.content_type(), Some("text/html"));
     let visitor = app.visitor();
     let fields = serde_json::json!({ "email": visitor.email, "password": visitor.password });
@@ -61,12 +61,12 @@ async fn a_browser_gets_pages_that_run_nothing() {
     app.mailbox.letter_to(&visitor.email).await;
     let id = ids(&visitor).await.remove(0);
     for path in ["/dev/mailbox".to_owned(), format!("/dev/mailbox/{id}")] {
-        let page = visitor.request("GET", &path).from_browser().send().await.expect(200);
+        let page = visitor.request("GET", &path).by_browser().send().await.expect(200);
         assert_eq!(page.content_type(), Some("text/html"));
         assert!(page.text().contains(&visitor.email) && !page.text().contains("<script"), "{}", page.text());
         assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     }
-    let letter = visitor.request("GET", &format!("/dev/mailbox/{id}")).from_browser().send().await.text();
+    let letter = visitor.request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.text();
     assert!(letter.contains("<iframe") && letter.contains("sandbox"), "{letter}");
 }
 

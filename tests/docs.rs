@@ -30,7 +30,7 @@ async fn the_root_leads_to_the_docs() {
 #[tokio::test]
 async fn the_docs_load_nothing_from_another_host() {
     let app = TestApp::start().await;
-    let page = app.visitor().request("GET", "/docs/").from_browser().send().await.expect(200);
+    let page = app.visitor().request("GET", "/docs/").by_browser().send().await.expect(200);
     assert_eq!(page.content_type(), Some("text/html"));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");

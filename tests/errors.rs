@@ -22,7 +22,7 @@ async fn an_unknown_path_is_not_found() {
         app.visitor().post(path).await.expect_problem(404, "not_found");
     }
     app.visitor().request("BREW", "/nothing").send().await.expect_problem(404, "not_found");
-    app.visitor().request("GET", "/nothing").from_browser().send().await.expect_problem(404, "not_found");
+    app.visitor().request("GET", "/nothing").by_browser().send().await.expect_problem(404, "not_found");
 }
 
 #[tokio::test]

@@ -150,3 +150,17 @@ async fn a_slow_server_slows_no_sign_up() {
     }
     assert_eq!(app.database.number("select count(*) from mails where state = 'queued'").await, 6);
 }
+
+#[tokio::test]
+async fn a_server_that_takes_its_time_gets_the_letter_once() {
+    let smtp = SmtpCatcher::start().await;
+    for moment in [Moment::Greeting, Moment::Rcpt, Moment::FinalDot] {
+        smtp.once(moment, Behaviour::Delay(std::time::Duration::from_millis(200)));
+    }
+    let app = app_with(&smtp).await;
+    app.unconfirmed("ada").await;
+    smtp.wait_for(1).await;
+    app.mailbox.settled().await;
+    assert_eq!(smtp.letters().len(), 1);
+    assert_eq!(app.database.number("select attempts from mails").await, 1);
+}

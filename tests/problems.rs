@@ -14,7 +14,7 @@ async fn every_code_of_the_document_is_explained() {
         let explanation = app.visitor().get(&path).await.expect(200).json();
         assert_eq!(explanation["code"], code);
         assert!((400..600).contains(&explanation["status"].as_u64().unwrap()));
-        let page = app.visitor().request("GET", &path).from_browser().send().await.expect(200);
+        let page = app.visitor().request("GET", &path).by_browser().send().await.expect(200);
         assert_eq!(page.content_type(), Some("text/html"));
         assert!(page.text().contains(code), "{code}");
         assert!(!page.text().contains("<script") && !page.text().contains("https://"));

@@ -80,7 +80,7 @@ async fn a_token_that_we_never_gave_is_as_if_absent() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = ada.token().to_owned();
-    let flipped = if token.starts_with('A') { format!("B{}", &token[1..]) } else { format!("A{}", &token[1..]) };
+    let flipped = format!("{}{}", if token.starts_with('A') { "B" } else { "A" }, &token[1..]);
     let wrong = [
         String::new(),
         "x".into(),

@@ -4,7 +4,7 @@
 //! [`Settings`] is what was given, one value at a time; [`Config`] is what the service runs with, checked as a whole.
 
 mod check;
-mod value;
+pub mod value;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// The PostgreSQL to use; without it, an embedded one in the data directory (for development)
-    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::secret)]
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::database_url)]
     pub database_url: Option<Secret>,
 
     /// Programs of an installed PostgreSQL to use for the embedded one, instead of the bundled ones

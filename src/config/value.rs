@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use ipnet::IpNet;
-use url::Url;
+use url::{Position, Url};
 
 /// The fewest bytes of a secret key: HMAC-SHA-256 asks as many as its output (RFC 7518, section 3.2).
 const SECRET_KEY_BYTES: usize = 32;
@@ -39,12 +39,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads a secret.
+/// Reads the address of a PostgreSQL.
 ///
 /// # Errors
-/// An empty one.
-pub fn secret(text: &str) -> Result<Secret, String> {
-    if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(Secret(text.to_owned())) }
+/// None that tokio-postgres could connect to: the service would wait for it for ever.
+pub fn database_url(text: &str) -> Result<Secret, String> {
+    match text.parse::<tokio_postgres::Config>() {
+        _ if text.trim().is_empty() => Err("must not be empty".into()),
+        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
+        _ => Err("must be a postgres:// URL with a host".into()),
+    }
 }
 
 /// One or more secret keys: the first signs, all verify.
@@ -117,13 +121,22 @@ impl LinkTemplate {
 /// Reads an address with `{token}` in it.
 ///
 /// # Errors
-/// No http or https URL, or `{token}` is missing or stands there more than once.
+/// No http or https URL, or `{token}` is missing, stands there more than once, or in the host.
 pub fn link_template(text: &str) -> Result<LinkTemplate, String> {
+    const TOKEN: &str = "token-of-a-link";
     if text.matches("{token}").count() != 1 {
         return Err("must have {token} in it, once".into());
     }
-    match Url::parse(&text.replace("{token}", "token")) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(LinkTemplate(text.to_owned())),
+    // `Url` forgives white space, backslashes and missing slashes; mail programs that look for links do not.
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let is_web = matches!(scheme.as_deref(), Some("http" | "https"));
+    let is_one_word = !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
+    match Url::parse(&text.replace("{token}", TOKEN)) {
+        // In the name of the host it would be told to every name server.
+        Ok(url) if is_web && url[..Position::BeforePath].contains(TOKEN) => {
+            Err("must have {token} behind the host".into())
+        }
+        Ok(url) if is_web && is_one_word && url.has_host() => Ok(LinkTemplate(text.to_owned())),
         _ => Err("must be an http:// or https:// URL".into()),
     }
 }
@@ -222,8 +235,19 @@ mod tests {
     fn a_link_template_names_its_token_once() {
         let template = link_template("https://app.example.com/#/confirm?t={token}").unwrap();
         assert_eq!(template.link("abc"), "https://app.example.com/#/confirm?t=abc");
-        for wrong in ["https://app.example.com/", "{token}", "javascript:{token}", "https://x/{token}{token}"] {
-            assert!(link_template(wrong).is_err(), "{wrong}");
+        for wrong in [
+            "https://app.example.com/",
+            "{token}",
+            "javascript:{token}",
+            "https://x/{token}{token}",
+            "https:x/{token}",
+            " https://x/{token}",
+            "https://x/\t?t={token}",
+            "https:\\\\x\\{token}",
+            "https://{token}.example.com/",
+            "https://{token}@example.com/",
+        ] {
+            assert!(link_template(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -27,7 +27,8 @@ pub struct MailList {
 /// In development only: 404 once letters go to an SMTP server. A browser gets a page.
 #[utoipa::path(
     get, path = "/dev/mailbox", tag = "development",
-    responses((status = 200, description = "The letters", content((MailList = "application/json"), (String = "text/html"))),
+    responses((status = 200, description = "The letters", content((MailList = "application/json"), (String = "text/html")),
+               links(("newest" = (operation_id = "get_mail", parameters(("id" = "$response.body#/mails/0/id")))))),
               Missing, Faults)
 )]
 pub async fn list_mails(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {

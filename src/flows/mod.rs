@@ -1,5 +1,6 @@
 //! What people can do: the route table, one line per operation, and one file per flow.
 
+mod answers;
 mod confirm_email;
 mod dev_mailbox;
 mod docs;
@@ -13,6 +14,11 @@ mod resend;
 mod responses;
 mod route;
 mod show_account;
+
+/// What can be read from bodies.
+pub use login::Credentials;
+pub use register::Registration;
+pub use resend::Resend;
 
 use actix_web::web::ServiceConfig;
 

@@ -4,7 +4,6 @@
 //! leaves. If it did, everybody could find out who has an account.
 
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -17,6 +16,7 @@ use crate::throttle;
 use crate::user::queries::{self, NewUser};
 use crate::user::{Email, UserId, Username};
 
+use super::answers::ConfirmationSent;
 use super::responses::{BodyProblems, HashingFaults, Taken, Throttled};
 
 /// Who wants an account.
@@ -27,24 +27,12 @@ pub struct Registration {
     #[schema(value_type = String, format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Email,
     /// 8 characters or more (`PASSWORD_MIN_LENGTH`), and not easy to guess.
-    #[schema(value_type = String, format = Password, max_length = 256, example = "plum-orbit-kettle-42")]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 256, example = "plum-orbit-kettle-42")]
     password: NewPassword,
     /// A public name to sign in with: letters, digits and `. _ -`; unique without case.
     #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
              pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", example = "ada")]
     username: Option<Username>,
-}
-
-/// A letter is on its way.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConfirmationSent {
-    /// Always the same.
-    #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
-    pub(super) status: &'static str,
-}
-
-impl ConfirmationSent {
-    pub(super) const BODY: Self = Self { status: "confirmation_sent" };
 }
 
 impl FromFields for Registration {
@@ -66,7 +54,12 @@ impl FromFields for Registration {
 /// guard. The answer is the same whether the address is known or not.
 #[utoipa::path(
     post, path = "/register", tag = "account", request_body = Registration,
-    responses((status = 202, description = "A letter is on its way", body = ConfirmationSent),
+    responses((status = 202, description = "A letter is on its way", body = ConfirmationSent,
+               links(("sign_in" = (operation_id = "create_session",
+                                   request_body = json!({"email": "$request.body#/email",
+                                                         "password": "$request.body#/password"}))),
+                     ("send_again" = (operation_id = "resend_confirmation",
+                                      request_body = json!({"email": "$request.body#/email"}))))),
               BodyProblems, Taken, Throttled, HashingFaults)
 )]
 pub async fn register_account(

@@ -15,7 +15,7 @@ use crate::mail::{LetterKind, Occasion, queue};
 use crate::problem::Problem;
 use crate::user::{Email, User};
 
-use super::register::ConfirmationSent;
+use super::answers::ConfirmationSent;
 use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 
 /// Whose link is wanted.
@@ -23,7 +23,7 @@ use super::responses::{BodyProblems, DatabaseFaults, ForeignOrigin};
 #[serde(deny_unknown_fields)]
 pub struct Resend {
     /// The address.
-    #[schema(value_type = String, format = "idn-email", example = "ada@example.com")]
+    #[schema(value_type = String, format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Email,
 }
 

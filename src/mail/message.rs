@@ -14,6 +14,7 @@ use super::Letter;
 pub(super) fn build(from: &Address, id: Uuid, to: &str, letter: &Letter, at: DateTime<Utc>) -> Result<Message, String> {
     let address = user::deliverable(to).and_then(|address| address.parse().ok());
     let address = address.ok_or("the address cannot be mailed")?;
+    let from = in_ascii(from);
     let part = |content_type: ContentType, body: &str| SinglePart::builder().header(content_type).body(body.to_owned());
     Message::builder()
         .from(from.clone())
@@ -29,4 +30,11 @@ pub(super) fn build(from: &Address, id: Uuid, to: &str, letter: &Letter, at: Dat
                 .singlepart(part(ContentType::TEXT_HTML, &letter.html)),
         )
         .map_err(|error| format!("the letter cannot be built: {error}"))
+}
+
+/// The sender with its domain as DNS and headers spell it: a header in UTF-8 is not for every server (RFC 6532).
+fn in_ascii(from: &Address) -> Address {
+    let domain = idna::domain_to_ascii(from.email.domain()).ok();
+    let email = domain.and_then(|domain| lettre::Address::new(from.email.user(), domain).ok());
+    Address::new(from.name.clone(), email.unwrap_or_else(|| from.email.clone()))
 }

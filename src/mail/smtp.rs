@@ -113,13 +113,16 @@ impl Smtp {
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line; some of lettre's say their cause themselves.
 fn with_causes(error: &SmtpError) -> String {
     use std::error::Error as _;
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
         source = cause.source();
     }
     text

@@ -106,7 +106,8 @@ impl LoginManager {
     }
 
     /// The token that a request presents. With an `Authorization: Bearer` the cookie does not count.
-    fn presented_token(&self, headers: &HeaderMap) -> Option<SessionToken> {
+    #[must_use]
+    pub fn presented_token(&self, headers: &HeaderMap) -> Option<SessionToken> {
         if let Some(token) = bearer_token(headers) {
             return SessionToken::parse(token);
         }

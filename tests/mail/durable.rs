@@ -13,6 +13,7 @@ use rand::random_range;
 use serde_json::json;
 use vestibule::db::embedded::{Embedded, Settings};
 
+use super::count_from_environment;
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::http::Http;
@@ -23,10 +24,6 @@ use crate::support::within;
 const CLAIM_AND_MORE: Duration = Duration::from_secs(90);
 /// People who register at once.
 const CROWD: usize = 6;
-
-pub(super) fn count_from_environment(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
-}
 
 /// People who register all the time, at whatever service there is, and remember what they were promised.
 struct Crowd {
@@ -107,7 +104,7 @@ async fn demand_all_letters(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills
     // At most four letters are on their way when a kill comes.
     assert!(duplicates <= 4 * kills, "{duplicates} duplicates after {kills} kills");
     assert!(promised.len() > kills, "so few promises show nothing: {}", promised.len());
-    println!(
+    eprintln!(
         "{what}: {kills} kills, {} registrations tried, {} answered 202, {} addresses got a letter, {duplicates} \
          duplicates, 0 lost",
         crowd.tried.load(Ordering::Relaxed),

@@ -110,9 +110,9 @@ async fn a_server_that_says_nothing_slows_nobody_down() {
 }
 
 #[tokio::test]
-async fn a_server_that_freezes_in_the_middle_is_talked_to_anew() {
+async fn a_server_that_freezes_in_a_letter_is_talked_to_anew_when_it_thaws() {
     let smtp = SmtpCatcher::start().await;
-    smtp.once(Moment::FinalDot, Behaviour::Silence);
+    smtp.once(Moment::FinalDot, Behaviour::Delay(Duration::from_secs(26)));
     smtp.once(Moment::Greeting, Behaviour::Usual);
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let app = app_with(&smtp).await;
@@ -120,8 +120,13 @@ async fn a_server_that_freezes_in_the_middle_is_talked_to_anew() {
     until_mail_is(&app, "degraded").await;
     assert_eq!(fate_of(&app, &ada).await.state, "queued");
     smtp.always(Moment::Greeting, Behaviour::Usual);
-    smtp.wait_long_for(OUTAGE, 1).await;
+    let letters = smtp.wait_long_for(OUTAGE, 2).await;
+    assert_eq!(letters[0].header("Message-ID"), letters[1].header("Message-ID"));
     fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
+    // The late reply on the first connection must not pass for that to another command.
+    let heard = smtp.heard_on(1);
+    let after: Vec<&String> = heard.iter().skip_while(|line| *line != "DATA").skip(1).collect();
+    assert!(after.iter().all(|line| *line == "QUIT"), "a connection that owes a reply was used again: {heard:?}");
 }
 
 #[tokio::test]

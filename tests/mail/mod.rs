@@ -1,9 +1,15 @@
 //! Mail from outside: whoever got a 202 gets the letter, whatever the server, the network or a kill does meanwhile.
 
+mod dev_mailbox;
 mod durable;
 mod faults;
 mod faults_tls;
+mod figures;
+mod golden;
+mod letters;
 mod limits;
+mod operator;
+mod operator_test;
 mod outage;
 mod shared_queue;
 
@@ -12,6 +18,11 @@ use vestibule::config::Secret;
 
 use crate::support::smtp::SmtpCatcher;
 use crate::support::{Actor, TestApp, eventually};
+
+/// A size that whoever runs the tests can change.
+fn count_from_environment(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+}
 
 /// A service that sends through `smtp`.
 async fn app_with(smtp: &SmtpCatcher) -> TestApp {
@@ -88,7 +99,7 @@ async fn until_mail_is(app: &TestApp, health: &str) {
 /// Promises `count` letters at once, to addresses from `p1@example.com` on: what registrations leave in the tables,
 /// without the passwords.
 async fn promise_many(database: &crate::support::database::TestDatabase, count: usize) {
-    database.rows(&promises(count)).await;
+    database.rows(&format!("{}; select pg_notify('vestibule_mails', '')", promises(count))).await;
 }
 
 fn promises(count: usize) -> String {
@@ -100,6 +111,6 @@ fn promises(count: usize) -> String {
          insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
          select gen_random_uuid(), id, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', \
                 'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), 'queued', now(), now(), 0, false \
-         from u; select pg_notify('vestibule_mails', '')"
+         from u"
     )
 }

@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use chrono::Duration as Span;
 use vestibule::config::Secret;
+use vestibule::db::Db;
+use vestibule::mail::queue;
 
-use super::durable::count_from_environment;
-use super::{app_with, promise_many, promised};
+use super::{app_with, count_from_environment, promise_many, promised, promises, wake};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::smtp::{Absent, SmtpCatcher};
@@ -38,7 +40,7 @@ async fn two_processes_on_one_queue_send_every_letter_once() {
     let shares = came.each_ref().map(Vec::len);
     let all: BTreeSet<String> = came.iter().flatten().map(|letter| letter.to[0].clone()).collect();
     let ids: BTreeSet<String> = came.iter().flatten().map(|letter| letter.header("Message-ID")).collect();
-    println!("two processes, {count} letters: {shares:?} sent by each, {} different, in {took:?}", all.len());
+    eprintln!("two processes, {count} letters: {shares:?} sent by each, {} different, in {took:?}", all.len());
     assert_eq!(shares[0] + shares[1], count, "none twice");
     assert_eq!((all.len(), ids.len()), (count, count), "none missing");
     assert!(shares[0] > 0 && shares[1] > 0, "both work: {shares:?}");
@@ -55,4 +57,25 @@ async fn a_letter_promised_where_it_cannot_leave_leaves_elsewhere() {
         smtp.wait_for(n).await;
     }
     assert_eq!(smtp.letters().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_instance_cannot_send_the_others_are_told_of() {
+    let smtp = SmtpCatcher::start().await;
+    let app = app_with(&smtp).await;
+    let elsewhere = Db::new(&app.database.url).unwrap();
+    elsewhere.migrate().await.unwrap();
+    // Nobody here is told of the letter, and somebody else has it.
+    app.database.rows(&promises(1)).await;
+    let now = app.clock.now() + Span::seconds(1);
+    let claimed = elsewhere.run(async |conn| queue::claim(conn, now, now + Span::hours(1), 1).await).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    wake(&app).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(smtp.letters().is_empty());
+    let put_back =
+        elsewhere.transaction(async |conn| queue::set_delayed(conn, &claimed[0], now, "refused", true).await);
+    assert_eq!(put_back.await.unwrap(), 1);
+    // Before the slow poll, and long before the end of the claim.
+    smtp.wait_for(1).await;
 }

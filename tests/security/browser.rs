@@ -211,7 +211,7 @@ async fn every_answer_tells_a_browser_to_be_careful_and_under_https_to_stay() {
             ask("GET", "/docs/").send().await.expect(200),
             ask("GET", "/").send().await.expect(307),
             ask("GET", "/style.css").send().await.expect(200),
-            ask("GET", "/confirm/x").from_browser().send().await.expect(422),
+            ask("GET", "/confirm/x").by_browser().send().await.expect(422),
             ask("HEAD", "/openapi.json").send().await.expect(200),
             ask("GET", "/me").send().await.expect(401),
             ask("GET", "/nothing").send().await.expect(404),

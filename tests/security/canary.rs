@@ -113,7 +113,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     for (method, path) in [("PUT", link.clone()), ("GET", format!("{link}/more")), ("GET", format!("{link}x"))] {
         http.request(method, &path).send().await;
     }
-    http.request("GET", &link).from_browser().send().await.expect(200);
+    http.request("GET", &link).by_browser().send().await.expect(200);
     http.request("POST", &link).send().await.expect(200);
     secrets.extend(use_sessions(&http).await);
     secrets.extend(links);

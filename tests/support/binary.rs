@@ -3,10 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use super::http::Http;
 use super::within;
+
+/// How long a start or a stop may take.
+const LONG: Duration = Duration::from_secs(30);
 
 /// The command, without any setting of whoever runs the tests.
 pub fn command(arguments: &[&str]) -> Command {
@@ -20,9 +24,18 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs it to its end, which must come soon.
 pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    command(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap()
+    let mut command = command(arguments);
+    command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = child.id().to_string();
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
+    ended.recv_timeout(LONG).unwrap_or_else(|_| {
+        let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        panic!("{arguments:?} {variables:?} does not end");
+    })
 }
 
 /// A service that runs as a process of its own; killed when this is dropped.
@@ -67,8 +80,7 @@ impl Process {
 
     /// Waits until it says where it listens.
     pub async fn http(&self) -> Http {
-        let bound = std::time::Duration::from_secs(30);
-        let base = within(bound, "the service says where it listens", async || {
+        let base = within(LONG, "the service says where it listens", async || {
             let log = self.log();
             let line = log.lines().find(|line| line.contains("API "))?.to_owned();
             line.split_whitespace().last().map(ToOwned::to_owned)
@@ -79,8 +91,7 @@ impl Process {
     /// Waits until it can serve.
     pub async fn ready(&self) -> Http {
         let http = self.http().await;
-        let bound = std::time::Duration::from_secs(30);
-        within(bound, "the service gets ready", async || {
+        within(LONG, "the service gets ready", async || {
             let answer = http.request("GET", "/health/ready").try_send().await.ok()?;
             (answer.status == 200).then_some(())
         })
@@ -98,8 +109,7 @@ impl Process {
     pub async fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let bound = std::time::Duration::from_secs(30);
-        within(bound, "the service ends", async || self.child.try_wait().unwrap()).await.code()
+        within(LONG, "the service ends", async || self.child.try_wait().unwrap()).await.code()
     }
 }
 

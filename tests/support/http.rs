@@ -52,7 +52,7 @@ impl Request {
     }
 
     /// What a browser that navigates sends.
-    pub fn from_browser(self) -> Self {
+    pub fn by_browser(self) -> Self {
         self.header("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
     }
 

@@ -1,7 +1,6 @@
 //! An SMTP server that takes every letter, or misbehaves as a test asks.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::smtp_session::serve;
-use super::{eventually, within};
+use super::within;
 
 /// The moments at which the server can do something else than usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +87,6 @@ impl Caught {
 /// The server; it ends, and all its connections with it, when this is dropped.
 pub struct SmtpCatcher {
     pub url: String,
-    pub address: SocketAddr,
     shared: Arc<Shared>,
     _open: watch::Sender<()>,
 }
@@ -116,7 +114,8 @@ impl Absent {
 pub(super) struct Shared {
     pub(super) encryption: Encryption,
     letters: Mutex<Vec<Caught>>,
-    heard: Mutex<Vec<String>>,
+    /// With the number of the connection, from 1.
+    heard: Mutex<Vec<(usize, String)>>,
     connections: Mutex<Connections>,
     /// For each moment what to do the next times.
     script: Mutex<HashMap<Moment, Vec<Behaviour>>>,
@@ -157,8 +156,8 @@ impl SmtpCatcher {
             while let Ok((stream, _)) = listener.accept().await {
                 let (shared, closed) = (Arc::clone(&serving), closed.clone());
                 tokio::spawn(async move {
-                    shared.connected();
-                    until_closed(closed, serve(stream, &shared)).await;
+                    let number = shared.connected();
+                    until_closed(closed, serve(stream, &shared, number)).await;
                     shared.connections.lock().unwrap().open -= 1;
                 });
             }
@@ -168,7 +167,7 @@ impl SmtpCatcher {
             Encryption::StartTls => format!("smtp://localhost:{}?tls=required", address.port()),
             Encryption::Implicit => format!("smtps://localhost:{}", address.port()),
         };
-        Self { url, address, shared, _open: open }
+        Self { url, shared, _open: open }
     }
 
     /// Does something else the next time; several calls are for several times.
@@ -188,7 +187,13 @@ impl SmtpCatcher {
 
     /// The commands so far, as they came.
     pub fn heard(&self) -> Vec<String> {
-        self.shared.heard.lock().unwrap().clone()
+        self.shared.heard.lock().unwrap().iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// Those of one connection, from 1.
+    pub fn heard_on(&self, connection: usize) -> Vec<String> {
+        let heard = self.shared.heard.lock().unwrap();
+        heard.iter().filter(|(number, _)| *number == connection).map(|(_, line)| line.clone()).collect()
     }
 
     pub fn connections(&self) -> Connections {
@@ -207,11 +212,6 @@ impl SmtpCatcher {
             (letters.len() >= count).then_some(letters)
         })
         .await
-    }
-
-    /// Waits until somebody says a command that begins like this.
-    pub async fn wait_to_hear(&self, beginning: &str) {
-        eventually(beginning, async || self.heard().iter().any(|line| line.starts_with(beginning)).then_some(())).await;
     }
 }
 
@@ -234,19 +234,20 @@ impl Shared {
         }
     }
 
-    fn connected(&self) {
+    fn connected(&self) -> usize {
         let mut connections = self.connections.lock().unwrap();
         connections.total += 1;
         connections.open += 1;
         connections.peak = connections.peak.max(connections.open);
+        connections.total
     }
 
     pub(super) fn letters(&self) -> MutexGuard<'_, Vec<Caught>> {
         self.letters.lock().unwrap()
     }
 
-    pub(super) fn hear(&self, line: &str) {
-        self.heard.lock().unwrap().push(line.to_owned());
+    pub(super) fn hear(&self, connection: usize, line: &str) {
+        self.heard.lock().unwrap().push((connection, line.to_owned()));
     }
 
     pub(super) fn next(&self, moment: Moment) -> Behaviour {

@@ -17,6 +17,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 struct Session<'a> {
     shared: &'a Shared,
+    number: usize,
     /// `None` only while it changes to TLS.
     stream: Option<BufReader<Box<dyn Stream>>>,
     is_encrypted: bool,
@@ -25,9 +26,9 @@ struct Session<'a> {
 }
 
 /// Talks until either side has had enough.
-pub(super) async fn serve(stream: TcpStream, shared: &Shared) {
+pub(super) async fn serve(stream: TcpStream, shared: &Shared, number: usize) {
     let stream: Option<BufReader<Box<dyn Stream>>> = Some(BufReader::new(Box::new(stream)));
-    let mut session = Session { shared, stream, is_encrypted: false, from: String::new(), to: Vec::new() };
+    let mut session = Session { shared, number, stream, is_encrypted: false, from: String::new(), to: Vec::new() };
     let _ = session.talk().await;
 }
 
@@ -40,7 +41,7 @@ impl Session<'_> {
         loop {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            self.shared.hear(&line);
+            self.shared.hear(self.number, &line);
             self.command(&line).await?;
         }
     }

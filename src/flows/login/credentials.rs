@@ -32,9 +32,10 @@ pub(super) enum Name {
 #[allow(dead_code, reason = "the schema of a body that is read field by field")]
 pub struct CredentialsBody {
     /// The address of the account.
-    #[schema(format = "idn-email", example = "ada@example.com")]
+    #[schema(format = "idn-email", max_length = 254, example = "ada@example.com")]
     email: Option<String>,
     /// The username of the account, instead of the address.
+    #[schema(min_length = 3, max_length = 32, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     username: Option<String>,
     /// The password.
     #[schema(format = Password, example = "plum-orbit-kettle-42")]

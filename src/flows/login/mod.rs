@@ -22,9 +22,10 @@ use crate::throttle::{self, LoginAttempt, LoginName};
 use crate::user::User;
 use crate::user::queries::{self, Candidates};
 
+use super::answers::AccountView;
 use super::responses::{BodyProblems, ForeignOrigin, HashingFaults, Throttled, WrongCredentials};
-use super::show_account::AccountView;
-use credentials::{Credentials, CredentialsBody, Name};
+pub use credentials::Credentials;
+use credentials::{CredentialsBody, Name};
 
 /// Somebody is signed in.
 #[derive(Debug, Serialize, ToSchema)]

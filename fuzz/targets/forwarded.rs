@@ -1,0 +1,42 @@
+//! `X-Forwarded-For`: the client is the peer, or the address that stands right behind trusted proxies alone.
+//! The first line is the peer, the second the trusted networks, each other one a header; the last is a `User-Agent`.
+#![no_main]
+
+use std::net::IpAddr;
+
+use libfuzzer_sys::fuzz_target;
+use vestibule::client::Client;
+use vestibule::config::value;
+
+fuzz_target!(|text: &str| {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    let user_agent = (lines.len() > 3).then(|| lines.pop()).flatten();
+    let [peer, trusted, headers @ ..] = lines.as_slice() else { return };
+    let Ok(peer) = peer.parse::<IpAddr>() else { return };
+    let trusted: Vec<_> = trusted.split(',').filter_map(|network| value::network(network).ok()).collect();
+    let client = Client::new(peer, headers, &trusted, user_agent);
+
+    assert_eq!(client.ip, client.ip.to_canonical(), "an IPv4 address in IPv6 clothes");
+    let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
+    let peer = peer.to_canonical();
+    if !is_trusted(&peer) {
+        assert_eq!(client.ip, peer, "a header of somebody who is not trusted counts");
+    }
+    // All entries, the nearest first.
+    let entries = headers.join(",");
+    let read = |entry: &str| entry.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
+    let hops: Vec<Option<IpAddr>> = entries.rsplit(',').map(read).collect();
+    let is_reachable =
+        |at: usize| is_trusted(&peer) && hops[..at].iter().all(|hop| hop.as_ref().is_some_and(is_trusted));
+    let is_hop = (0..hops.len()).any(|at| hops[at] == Some(client.ip) && is_reachable(at));
+    assert!(client.ip == peer || is_hop, "{} stands behind nobody who is trusted", client.ip);
+    // Whoever sends a longer header of their own, left of what proxies write, is still who they are.
+    if !is_trusted(&client.ip) {
+        let forged = ["203.0.113.66, 10.0.0.1, nonsense"].iter().chain(headers.iter()).copied().collect::<Vec<_>>();
+        let same = headers.iter().all(|header| header.trim().is_empty());
+        assert!(same || Client::new(peer, &forged, &trusted, None).ip == client.ip, "a client names itself");
+    }
+    if let Some(agent) = client.user_agent {
+        assert!((1..=256).contains(&agent.chars().count()) && !agent.contains(char::is_control), "{agent:?}");
+    }
+});

@@ -1,0 +1,38 @@
+//! Passwords: what is refused is refused for a true reason that does not repeat it; what is accepted stays hidden.
+//! The person's words are a first line, the password is the rest.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use unicode_normalization::UnicodeNormalization as _;
+use vestibule::password::{PasswordPolicy, WeakPassword};
+use vestibule_fuzz::is_telling;
+
+const MIN_LENGTH: usize = 8;
+
+fuzz_target!(|text: &str| {
+    // A guess at how easy a long one is takes long, and finds little. What is longer than 256 is not guessed at.
+    if (96..1024).contains(&text.len()) {
+        return;
+    }
+    let (words, typed) = text.split_once('\n').unwrap_or(("", text));
+    let words: Vec<&str> = words.split(' ').collect();
+    let policy = PasswordPolicy { min_length: MIN_LENGTH };
+    let judged = policy.check(typed, &words);
+    let length = typed.nfc().count();
+    match &judged {
+        Ok(password) => {
+            assert!(length >= MIN_LENGTH, "too short");
+            assert!(!typed.chars().any(char::is_control), "a control character");
+            assert_eq!(format!("{password:?}"), "NewPassword([redacted])");
+            let stricter = PasswordPolicy { min_length: 300 }.check(typed, &words);
+            assert!(matches!(stricter, Err(WeakPassword::TooShort(300))));
+        }
+        Err(error) => {
+            assert!(!is_telling(typed) || !error.to_string().contains(typed), "the reason repeats the password");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+    if length == 0 {
+        assert_eq!(judged.map(drop), Err(WeakPassword::TooShort(MIN_LENGTH)));
+    }
+});

@@ -1,0 +1,83 @@
+//! Settings: what is accepted prints and reads back as itself; a secret is neither shown nor repeated in a refusal.
+//! The first byte says which setting, the rest is its value.
+#![no_main]
+
+use std::fmt::Debug;
+
+use libfuzzer_sys::fuzz_target;
+use url::{Position, Url};
+use vestibule::config::value;
+use vestibule_fuzz::is_telling;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((setting, rest)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    match setting % 8 {
+        0 => {
+            if let Ok(secret) = hidden(text, value::secret(text)) {
+                assert_eq!(secret.reveal(), text);
+            }
+        }
+        1 => {
+            if let Ok(ring) = hidden(text, value::key_ring(text)) {
+                assert!(ring.all().all(|key| key.len() >= 32), "a short key");
+                assert_eq!(ring.all().count(), text.split(',').count());
+                assert_eq!(ring.all().next(), Some(ring.signing()));
+                let hex = |key: &[u8]| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                let printed = ring.all().map(hex).collect::<Vec<_>>().join(",");
+                let again = value::key_ring(&printed).expect("keys in hex");
+                assert!(ring.all().eq(again.all()), "keys in hex are other keys");
+            }
+        }
+        2 => {
+            if let Ok(url) = hidden(text, value::smtp_url(text)) {
+                assert_eq!(url.reveal(), text);
+            }
+        }
+        3 => {
+            if let Ok(url) = hidden(text, value::public_url(text)) {
+                let again = value::public_url(url.as_str()).expect("a printed address is one");
+                assert_eq!(again, url);
+                assert!(url.username().is_empty() && url.password().is_none() && url.query().is_none());
+            }
+        }
+        4 => {
+            if let Ok(origin) = value::origin(text) {
+                assert_eq!(value::origin(&origin).as_ref(), Ok(&origin), "{text:?}: no fixed point");
+                assert!(origin.is_ascii() && !origin.ends_with('/') && origin != "null", "{origin:?}");
+            }
+        }
+        5 => {
+            if let Ok(template) = value::link_template(text) {
+                let link = template.link("aaaa.bbbb.cccc");
+                assert!(!link.contains("{token}") && link.contains("aaaa.bbbb.cccc"), "{link:?}");
+                assert!(!link.contains(char::is_control) && !link.contains(char::is_whitespace), "{link:?}");
+                let (this, other) = (Url::parse(&link), Url::parse(&template.link("dddd.eeee.ffff")));
+                let before_path = |url: Result<Url, _>| url.map(|url| url[..Position::BeforePath].to_owned());
+                let host = before_path(this).expect("a link is a URL");
+                assert_eq!(before_path(other).as_ref(), Ok(&host), "{link:?}: the token is in the host");
+                let scheme = link.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+                assert!(matches!(scheme.as_deref(), Some("http" | "https")), "{link:?}");
+            }
+        }
+        6 => {
+            if let Ok(duration) = value::duration(text) {
+                assert!((1..=366 * 24 * 3600).contains(&duration.as_secs()), "{duration:?}");
+            }
+        }
+        _ => {
+            if let Ok(network) = value::network(text) {
+                assert_eq!(value::network(&network.to_string()), Ok(network));
+                assert!(network.contains(&network.addr()));
+            }
+        }
+    }
+});
+
+/// Neither the reason of a refusal nor what is printed of a secret has the value in it.
+fn hidden<T: Debug>(text: &str, read: Result<T, String>) -> Result<T, String> {
+    if let Err(reason) = &read {
+        assert!(!is_telling(text) || !reason.contains(text), "the reason repeats the value");
+    }
+    read
+}

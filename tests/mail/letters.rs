@@ -1,0 +1,151 @@
+//! Letters as they arrive: in the language of who asked, with what the operator changed, and nothing that a stranger
+//! could slip in.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::app_with;
+use crate::support::binary::run;
+use crate::support::database::fresh_dir;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::{Actor, TestApp};
+
+async fn register(app: &TestApp, name: &str, headers: &[(&str, &str)]) -> Actor {
+    let actor = Actor::new(app, name);
+    let body = json!({ "email": actor.email, "password": actor.password });
+    let request = actor.request("POST", "/register").json(&body);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    request.send().await.expect(202);
+    actor
+}
+
+#[tokio::test]
+async fn letters_are_written_in_the_language_of_who_asked() {
+    let app = TestApp::start().await;
+    for (name, accepted, beginning) in [
+        ("ada", "de-AT, en;q=0.5", "Guten Tag"),
+        ("bob", "fr, en;q=0.9, de;q=0.8", "Hello"),
+        ("cyd", "fr", "Hello"),
+        ("dan", ";;;q=x,,", "Hello"),
+    ] {
+        let actor = register(&app, name, &[("Accept-Language", accepted)]).await;
+        let letter = app.mailbox.letter_to(&actor.email).await;
+        assert!(letter.text.starts_with(beginning), "{accepted}: {}", letter.text);
+    }
+    // The second letter is written for who asks for it now.
+    let ada = Actor::new(&app, "ada");
+    let resend = ada.request("POST", "/resend").json(&json!({ "email": ada.email }));
+    resend.header("Accept-Language", "en").send().await.expect(202);
+    assert!(app.mailbox.letters_to(&ada.email, 2).await[0].text.starts_with("Hello"));
+}
+
+#[tokio::test]
+async fn an_owner_gets_another_letter_in_their_language_without_a_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let body = json!({ "email": ada.email, "password": "kettle-orbit-plum-24" });
+    let request = app.visitor().request("POST", "/register").json(&body).header("Accept-Language", "de");
+    request.send().await.expect(202);
+    let letter = &app.mailbox.letters_to(&ada.email, 2).await[0];
+    assert!(letter.subject.contains("bereits ein Konto") && letter.links.is_empty(), "{letter:?}");
+    assert!(!letter.html.contains("href"), "{}", letter.html);
+}
+
+#[tokio::test]
+async fn a_letter_names_who_asked_and_nothing_of_it_becomes_markup_or_header() {
+    let smtp = SmtpCatcher::start().await;
+    let app = app_with(&smtp).await;
+    let agent = format!("<b>bold</b><a href='http://evil.example'>x</a>{}", "y".repeat(5000));
+    let ada = register(&app, "ada", &[("User-Agent", agent.as_str())]).await;
+    let letter = smtp.wait_for(1).await.swap_remove(0);
+    let source = letter.source();
+    assert_eq!((letter.to.as_slice(), letter.from.as_str()), ([ada.email].as_slice(), "no-reply@localhost"));
+    assert!(source.split("\r\n").all(|line| line.len() <= 998), "no line is too long");
+    let message = mail_parser::MessageParser::default().parse(&source).unwrap();
+    let (text, html) = (message.body_text(0).unwrap(), message.body_html(0).unwrap());
+    assert!(text.contains("from 127.0.0.1") && text.contains("<b>bold"), "{text}");
+    assert!(text.len() < 2000 && !html.contains("<b>") && !html.contains("<a href='"), "{html}");
+    assert_eq!(html.matches("<a ").count(), 1, "{html}");
+    for header in ["Date", "Message-ID", "Auto-Submitted", "Subject"] {
+        assert!(!letter.header(header).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn every_letter_has_an_identity_of_its_own() {
+    let smtp = SmtpCatcher::start().await;
+    let app = app_with(&smtp).await;
+    for name in ["ada", "bob", "cyd"] {
+        register(&app, name, &[]).await;
+    }
+    let mut ids: Vec<String> = smtp.wait_for(3).await.iter().map(|letter| letter.header("Message-ID")).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+}
+
+fn write(folder: &Path, file: &str, text: &str) {
+    let path = folder.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn an_operator_replaces_a_part_and_adds_a_language() {
+    let folder = fresh_dir("templates");
+    write(&folder, "en/confirm_email.subject.txt", "Welcome to our club\n");
+    for letter in ["confirm_email", "already_registered", "test"] {
+        for part in ["subject.txt", "txt", "html"] {
+            let text = format!("{letter}: bonjour {{{{ words.email }}}} {{{{ words.link }}}}");
+            write(&folder, &format!("fr/{letter}.{part}"), &text);
+        }
+    }
+    let app = TestApp::with(|settings| settings.mail_templates = Some(folder)).await;
+    let ada = register(&app, "ada", &[]).await;
+    let letter = app.mailbox.letter_to(&ada.email).await;
+    assert_eq!(letter.subject, "Welcome to our club");
+    assert!(letter.text.starts_with("Hello") && letter.html.contains("Confirm your address"), "the rest is as it was");
+    let bob = register(&app, "bob", &[("Accept-Language", "fr-CA")]).await;
+    let letter = app.mailbox.letter_to(&bob.email).await;
+    assert!(letter.text.starts_with("confirm_email: bonjour bob@example.com http"), "{letter:?}");
+    bob.post(&letter.path()).await.expect(200);
+}
+
+#[test]
+fn a_template_that_cannot_work_stops_the_start_and_is_named_with_its_line() {
+    for (file, text, said) in [
+        ("en/test.txt", "one\ntwo {{ words.lnik }}\n", "en/test.txt, line 2"),
+        ("en/test.html", "{% if %}", "en/test.html, line 1"),
+        ("en/welcome.txt", "", "en/welcome.txt: is no template"),
+        ("fr/test.txt", "", "is missing"),
+    ] {
+        let (folder, data_dir) = (fresh_dir("templates"), fresh_dir("data"));
+        write(&folder, file, text);
+        let output = run(
+            &["serve"],
+            &[
+                ("MAIL_TEMPLATES", folder.to_str().unwrap()),
+                ("DATA_DIR", data_dir.to_str().unwrap()),
+                ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"),
+                ("LISTEN", "127.0.0.1:0"),
+            ],
+        );
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && error.contains("MAIL_TEMPLATES") && error.contains(said),
+            "{file}: {error}"
+        );
+        let last = error.lines().filter(|line| !line.is_empty()).count();
+        assert_eq!(last, 1, "one line: {error}");
+    }
+}
+
+#[test]
+fn a_sender_that_could_bring_its_own_headers_is_refused() {
+    for sender in ["Evil\r\nBcc: eve@example.com <a@example.com>", "a@example.com\nBcc: eve@example.com"] {
+        let output = run(&["serve"], &[("MAIL_FROM", sender), ("DATA_DIR", fresh_dir("data").to_str().unwrap())]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains("MAIL_FROM"), "{sender:?}: {error}");
+    }
+}
