@@ -140,7 +140,11 @@ mod tests {
         #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn any_bytes_are_members_or_a_problem_without_an_echo(bytes: Vec<u8>, name in "[a-z]{1,9}", value in "[ -~]{0,20}") {
+        fn any_bytes_are_members_or_a_problem_without_an_echo(
+            bytes: Vec<u8>,
+            name in "[a-z]{1,9}",
+            value in "[ -~]{0,20}",
+        ) {
             let _ = parse(&bytes);
             let object = serde_json::json!({ name.clone(): value.clone() }).to_string();
             let members = parse(object.as_bytes()).map_err(|problem| problem.detail).unwrap().0;

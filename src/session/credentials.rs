@@ -224,7 +224,8 @@ mod tests {
         fn any_header_has_a_token_or_has_none(bytes: Vec<u8>, text in ".*") {
             let manager = manager();
             for name in [COOKIE, AUTHORIZATION] {
-                for value in [&bytes[..], text.as_bytes(), format!("session={text}").as_bytes(), format!("Bearer {text}").as_bytes()] {
+                let texts = [text.clone(), format!("session={text}"), format!("Bearer {text}")];
+                for value in texts.iter().map(String::as_bytes).chain([&bytes[..]]) {
                     if let Some(token) = presented(&manager, name.clone(), value) {
                         prop_assert!(String::from_utf8_lossy(value).contains(token.reveal()));
                     }
@@ -233,7 +234,10 @@ mod tests {
         }
 
         #[test]
-        fn the_token_is_found_among_other_cookies(before in "([a-z]{1,5}=[!-:<-~é]{0,9}; ?){0,4}", after in "(; ?[ -~é]{0,9}){0,4}") {
+        fn the_token_is_found_among_other_cookies(
+            before in "([a-z]{1,5}=[!-:<-~é]{0,9}; ?){0,4}",
+            after in "(; ?[ -~é]{0,9}){0,4}",
+        ) {
             let token = SessionToken::random();
             let header = format!("{before}session={}{after}", token.reveal());
             prop_assert_eq!(presented(&manager(), COOKIE, header.as_bytes()), Some(token));

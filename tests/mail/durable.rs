@@ -120,8 +120,10 @@ async fn kills_of_the_service_lose_no_promised_letter() {
     let (data_dir, crowd) = (fresh_dir("kill"), Crowd::gather());
     for _ in 0..rounds {
         let mut service = start(&data_dir, &database.url, &smtp);
+        let enough = crowd.promised().len() + random_range(0..6);
         crowd.goes_to(Some(service.ready().await));
-        tokio::time::sleep(Duration::from_millis(random_range(50..1000))).await;
+        within(CLAIM_AND_MORE, "people register", async || (crowd.promised().len() >= enough).then_some(())).await;
+        tokio::time::sleep(Duration::from_millis(random_range(0..400))).await;
         service.kill();
     }
     crowd.goes_to(None);

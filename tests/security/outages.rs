@@ -20,6 +20,7 @@ async fn a_database_that_is_out_of_connections() {
     let role = format!("vestibule_small_{}", std::process::id());
     let mut url = None;
     let app = TestApp::with(|settings| url = settings.database_url.clone()).await;
+    let ada = app.member("ada").await;
     let rights = format!(
         "create role {role} login; grant usage, create on schema public to {role}; \
          grant all on all tables in schema public to {role}; grant all on all sequences in schema public to {role}"
@@ -32,7 +33,7 @@ async fn a_database_that_is_out_of_connections() {
             settings.database_url = Some(Secret::from(small.to_string()));
         })
         .await;
-    let ada = app.member("ada").await.at(&small);
+    let ada = ada.at(&small);
     assert!(ada.is_signed_in().await);
 
     app.database.rows(&format!("alter role {role} connection limit 0")).await;
@@ -104,5 +105,5 @@ async fn a_database_that_is_killed_and_comes_back() {
         (was_away && ready && answer.status == 200).then_some(())
     })
     .await;
-    println!("back after {:?}", began.elapsed());
+    eprintln!("back after {:?}", began.elapsed());
 }

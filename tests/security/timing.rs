@@ -42,10 +42,10 @@ async fn sample(app: &TestApp, path: &str, mut classes: Vec<Class>) -> Duration 
     }
     let medians: Vec<Duration> = classes.iter().map(Class::median).collect();
     let spread = *medians.iter().max().unwrap() - *medians.iter().min().unwrap();
-    println!("POST {path}: medians spread over {spread:?}");
+    eprintln!("POST {path}: medians spread over {spread:?}");
     for class in &classes {
         let micros: Vec<u128> = class.times.iter().map(Duration::as_micros).collect();
-        println!("  {:22} median {:?}, samples in µs {micros:?}", class.name, class.median());
+        eprintln!("  {:22} median {:?}, samples in µs {micros:?}", class.name, class.median());
     }
     spread
 }
@@ -82,7 +82,7 @@ async fn times_of_answers_differ_by_less_than_a_tenth_of_a_hash() {
         app.inside.hashing.hash(&vestibule::password::Password::new("x"), parameters).await.unwrap();
         began.elapsed()
     };
-    println!("one hash takes {hash:?}");
+    eprintln!("one hash takes {hash:?}");
     let registration = |email: &str| json!({ "email": email, "password": password_of("claimant") });
     let registrations = vec![
         Class::new("claimed", registration("unconfirmed@example.com")),

@@ -27,6 +27,8 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent("vestibule-tests/1")
             .no_proxy()
+            // The service ends a connection that is not used for 5 s: whoever used it just then would be hung up on.
+            .pool_idle_timeout(std::time::Duration::from_secs(2))
             .build()
             .unwrap();
         Self { base, client }
