@@ -18,13 +18,18 @@ fn at() -> DateTime<Utc> {
     "2026-11-21T19:40:00Z".parse().unwrap()
 }
 
+fn has_link(kind: LetterKind) -> bool {
+    use LetterKind::{ChangeEmail, ConfirmEmail, EmailChangeNotice, ResetPassword};
+    matches!(kind, ConfirmEmail | ResetPassword | ChangeEmail | EmailChangeNotice)
+}
+
 fn words(language: &str, kind: LetterKind) -> Words {
     let (when, lifetime) = match language {
         "de" => ("21. November 2026 um 19:40 UTC", "24 Stunden"),
         _ => ("21 November 2026 at 19:40 UTC", "24 hours"),
     };
     let link = format!("https://auth.example.com/confirm/{}", "AbCdEf0123-_".repeat(12));
-    let has_link = kind == LetterKind::ConfirmEmail;
+    let has_link = has_link(kind);
     Words {
         email: "ada.lovelace@example.com".into(),
         link: if has_link { link } else { String::new() },
@@ -59,7 +64,7 @@ fn golden(kind: LetterKind, language: &str) -> PathBuf {
 #[tokio::test]
 async fn every_letter_reads_as_it_was_last_read_by_somebody() {
     let app = TestApp::start().await;
-    for kind in LetterKind::ALL {
+    for kind in LetterKind::ALL.iter().copied() {
         for language in ["en", "de"] {
             let (source, file) =
                 (source(&app, SENDER, kind, language, &words(language, kind)).await, golden(kind, language));
@@ -101,9 +106,9 @@ fn assert_well_formed(source: &str, domain: &str, links: usize) {
 #[tokio::test]
 async fn every_letter_has_what_mail_programs_look_for() {
     let app = TestApp::start().await;
-    for kind in LetterKind::ALL {
+    for kind in LetterKind::ALL.iter().copied() {
         for language in ["en", "de"] {
-            let links = usize::from(kind == LetterKind::ConfirmEmail);
+            let links = usize::from(has_link(kind));
             let source = source(&app, SENDER, kind, language, &words(language, kind)).await;
             assert_well_formed(&source, "auth.example.com", links);
         }
