@@ -30,8 +30,9 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
         email_change::set_not_undone(conn, undone.id).await?;
         return Ok(Spent::Void);
     }
-    // Whatever was asked for since then came from the same hands.
-    email_change::delete_pending(conn, user_id).await?;
+    // Whatever was asked for since then came from the same hands. Also what happened: else its own undo link, which went to
+    // an address of those hands, would give them the account once more.
+    email_change::delete_later(conn, &undone).await?;
     session::queries::delete_all(conn, user_id, None).await?;
     event::record(conn, user_id, EventKind::EmailChangeUndone, occasion).await?;
     Ok(Spent::Now(undone.old_email))
