@@ -23,7 +23,9 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
         return Ok(Spent::Void);
     };
     let Some(undone) = email_change::set_undone(conn, change.id, occasion.at).await? else {
-        return Ok(Spent::Before(change.old_email));
+        // Read again: it may be gone with an earlier change that was taken back meanwhile.
+        let change = change_of(conn, link).await?;
+        return Ok(change.map_or(Spent::Void, |change| Spent::Before(change.old_email)));
     };
     let user_id = UserId(undone.user_id);
     if undone.confirmed_at.is_some() && !set_back(conn, link, &undone.old_email, occasion).await? {
