@@ -122,11 +122,14 @@ async fn of_many_at_once_one_changes_the_password() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let passwords: Vec<String> = (0..4).map(|number| crate::support::password_of(&format!("try{number}"))).collect();
-    let mut tries = Vec::new();
-    for password in &passwords {
-        let (actor, password) = (ada.elsewhere().await, password.clone());
-        tries.push(tokio::spawn(async move { actor.change_password(&password).await.status }));
+    let mut actors = Vec::new();
+    for _ in &passwords {
+        actors.push(ada.elsewhere().await);
     }
+    let changes = actors.into_iter().zip(passwords.clone());
+    let tries: Vec<_> = changes
+        .map(|(actor, password)| tokio::spawn(async move { actor.change_password(&password).await.status }))
+        .collect();
     let mut winners = Vec::new();
     for (attempt, password) in tries.into_iter().zip(&passwords) {
         match attempt.await.unwrap() {
