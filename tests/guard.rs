@@ -15,7 +15,10 @@ enum Who {
 fn who(operation: &Operation) -> Who {
     // The 401 of a login is about the name and the password that it is given.
     let is_login = operation.path == "/login";
-    match (operation.documents(401) && !is_login, operation.documents(403)) {
+    // One that asks for the password documents a 403 too.
+    let names_unconfirmed = operation.description["responses"]["403"]["description"].as_str();
+    let needs_confirmed = names_unconfirmed.is_some_and(|text| text.contains("`unconfirmed`"));
+    match (operation.documents(401) && !is_login, needs_confirmed) {
         (true, true) => Who::Confirmed,
         (true, false) => Who::SignedIn,
         (false, _) => Who::Anyone,

@@ -11,9 +11,17 @@
 
 mod support;
 
+mod change_email;
+mod change_email_undo;
+mod change_password;
+mod change_username;
 mod confirm_email;
+mod delete_account;
 mod dev_mailbox;
 mod docs;
+mod end_sessions;
+mod export_account;
+mod forgot_password;
 mod health;
 mod list_sessions;
 mod login;
@@ -21,12 +29,15 @@ mod logout;
 mod problems;
 mod register;
 mod resend;
+mod reset_password;
+mod reset_password_form;
 mod show_account;
 
 mod address;
 mod architecture;
 mod contract;
 mod errors;
+mod events;
 mod foreign_hashes;
 mod guard;
 mod mail;
@@ -38,6 +49,7 @@ mod races;
 mod schema;
 mod session;
 mod start;
+mod user_commands;
 
 mod security;
 

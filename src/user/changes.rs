@@ -77,14 +77,18 @@ pub async fn set_email(
     to: &Email,
     now: DateTime<Utc>,
 ) -> QueryResult<bool> {
-    let Some((parameters, _)) = find_password(conn, id).await? else {
+    let Some((mut parameters, _)) = find_password(conn, id).await? else {
         return Ok(false);
     };
     // In one order, so that two people who swap addresses do not wait for each other.
     let mut canonicals = [from.canonical(), to.canonical()];
     canonicals.sort_unstable();
     for canonical in canonicals {
-        lock_address(conn, canonical, &parameters, now).await?;
+        let shared = lock_address(conn, canonical, &parameters, now).await?;
+        // Those of this moment: a login may have renewed the hash while this waited for the lock.
+        if canonical == from.canonical() {
+            parameters = shared;
+        }
     }
     if from.canonical() != to.canonical() {
         if is_address_taken(conn, to.canonical()).await? {

@@ -118,6 +118,19 @@ pub async fn delete_pending(conn: &mut Connection, user_id: UserId) -> QueryResu
     diesel::delete(pending).execute(conn).await
 }
 
+/// Deletes the changes of an account that were asked for after `change`, whatever became of them: their links are then
+/// spent.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_later(conn: &mut Connection, change: &EmailChange) -> QueryResult<usize> {
+    let later = email_changes::table
+        .filter(email_changes::user_id.eq(change.user_id))
+        .filter(email_changes::requested_at.ge(change.requested_at))
+        .filter(email_changes::id.ne(change.id));
+    diesel::delete(later).execute(conn).await
+}
+
 /// All changes of an account, the newest first.
 ///
 /// # Errors

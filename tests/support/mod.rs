@@ -8,6 +8,7 @@ pub mod binary;
 pub mod contract;
 pub mod database;
 pub mod http;
+pub mod life;
 pub mod mailbox;
 pub mod proxy;
 pub mod raw;

@@ -28,8 +28,10 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
         return Ok(Spent::Void);
     };
     let Some(confirmed) = email_change::set_confirmed(conn, change.id, occasion.at).await? else {
-        let is_done = change_of(conn, link).await?.is_some_and(|change| change.confirmed_at.is_some());
-        return Ok(if is_done && change.undone_at.is_none() { Spent::Before(change.new_email) } else { Spent::Void });
+        // Read again: another click may have been quicker, and may have found the address taken.
+        let change = change_of(conn, link).await?;
+        let done = change.filter(|change| change.confirmed_at.is_some() && change.undone_at.is_none());
+        return Ok(done.map_or(Spent::Void, |change| Spent::Before(change.new_email)));
     };
     let user_id = UserId(confirmed.user_id);
     if !set_email(conn, user_id, &confirmed.old_email, &confirmed.new_email, occasion).await? {

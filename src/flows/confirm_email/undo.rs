@@ -23,15 +23,18 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
         return Ok(Spent::Void);
     };
     let Some(undone) = email_change::set_undone(conn, change.id, occasion.at).await? else {
-        return Ok(Spent::Before(change.old_email));
+        // Read again: it may be gone with an earlier change that was taken back meanwhile.
+        let change = change_of(conn, link).await?;
+        return Ok(change.map_or(Spent::Void, |change| Spent::Before(change.old_email)));
     };
     let user_id = UserId(undone.user_id);
     if undone.confirmed_at.is_some() && !set_back(conn, link, &undone.old_email, occasion).await? {
         email_change::set_not_undone(conn, undone.id).await?;
         return Ok(Spent::Void);
     }
-    // Whatever was asked for since then came from the same hands.
-    email_change::delete_pending(conn, user_id).await?;
+    // Whatever was asked for since then came from the same hands. Also what happened: else its own undo link, which went to
+    // an address of those hands, would give them the account once more.
+    email_change::delete_later(conn, &undone).await?;
     session::queries::delete_all(conn, user_id, None).await?;
     event::record(conn, user_id, EventKind::EmailChangeUndone, occasion).await?;
     Ok(Spent::Now(undone.old_email))

@@ -1,0 +1,134 @@
+//! `DELETE /me`: whoever leaves is gone, with everything that belonged to them.
+
+use chrono::Duration;
+use serde_json::json;
+
+use crate::support::life::{FAREWELL, RESET};
+use crate::support::{Actor, Credential, TestApp};
+
+async fn delete_with(actor: &Actor, password: &str) -> crate::support::Answer {
+    actor.request("DELETE", "/me").json(&json!({ "password": password })).send().await
+}
+
+#[tokio::test]
+async fn a_wrong_password_deletes_nothing_and_the_session_stays() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    delete_with(&ada, "wrong").await.expect_problem(403, "wrong_password");
+    ada.request("DELETE", "/me").json(&json!({})).send().await.expect_errors(&[("/password", "required")]);
+    assert!(ada.passes_the_guard().await && ada.can_sign_in().await);
+    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 0);
+}
+
+#[tokio::test]
+async fn account_and_sessions_are_gone() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let there = ada.elsewhere().await;
+    let answer = ada.delete_account().await.expect(204);
+    assert!(answer.set_cookie().unwrap().contains("Max-Age=0"), "the browser forgets the cookie");
+    assert!(!ada.is_signed_in().await && !there.is_signed_in().await);
+    assert!(!ada.can_sign_in().await);
+    assert!(bob.is_signed_in().await && bob.can_sign_in().await);
+    there.delete_account().await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn no_table_keeps_anything_of_the_account() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    app.email_change(&ada, "ada@example.org").await;
+    app.reset_link(&ada).await;
+    let id = ada.get("/me").await.json()["id"].as_str().unwrap().to_owned();
+    let tables =
+        "select table_name from information_schema.columns where table_schema = 'public' and column_name = 'user_id'";
+    let tables = app.database.rows(tables).await;
+    assert!(tables.len() >= 4, "{tables:?}");
+    let rows =
+        async |table: &str| app.database.number(&format!("select count(*) from {table} where user_id = '{id}'")).await;
+    for table in &tables {
+        assert!(rows(table[0].as_deref().unwrap()).await > 0, "{table:?}");
+    }
+    ada.delete_account().await.expect(204);
+    for table in &tables {
+        assert_eq!(rows(table[0].as_deref().unwrap()).await, 0, "{table:?}");
+    }
+    assert_eq!(app.database.number("select count(*) from users").await, 0);
+    assert_eq!(app.database.number("select count(*) from addresses").await, 0);
+}
+
+#[tokio::test]
+async fn address_and_username_are_free_again() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    ada.delete_account().await.expect(204);
+    let fields = json!({ "email": ada.email, "password": "another-orbit-of-kettles-9", "username": "ADA" });
+    app.visitor().register_as(fields).await.expect(202);
+    let link = app.mailbox.letter_about(&ada.email, "Confirm your address").await.path();
+    app.visitor().post(&link).await.expect(200);
+    let me = ada.knowing("another-orbit-of-kettles-9").try_sign_in(json!({})).await.expect(200).json();
+    assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("ADA"), &json!(true)));
+    assert!(!ada.can_sign_in().await);
+}
+
+#[tokio::test]
+async fn others_who_registered_the_address_keep_their_accounts() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let rival = ada.knowing("a-rival-orbit-of-kettles-9");
+    let fields = json!({ "email": rival.email, "password": rival.password, "username": "rival" });
+    rival.register_as(fields).await.expect(202);
+    ada.delete_account().await.expect(204);
+    assert!(rival.can_sign_in().await && !ada.can_sign_in().await);
+}
+
+#[tokio::test]
+async fn letters_that_wait_never_leave_and_links_that_left_open_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let (change, undo) = app.email_change(&ada, "ada@example.org").await;
+    let token = app.reset_link(&ada).await.token();
+    // It waits once more, as behind a mail server that is away.
+    let wait = "update mails set id = gen_random_uuid(), state = 'queued', due_at = due_at + interval '1 hour' \
+                where letter = 'reset_password'";
+    app.database.rows(wait).await;
+    ada.delete_account().await.expect(204);
+    app.advance_and_deliver(Duration::hours(2)).await;
+    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 1);
+    assert_eq!(app.mailbox.count_about(&ada.email, RESET).await, 1, "the one that left before");
+    app.clock.advance(-Duration::hours(2));
+    for path in [change, undo] {
+        app.visitor().post(&path).await.expect_problem(410, "link_used");
+    }
+    app.reset(&token, "brick-violet-otter-19").await.expect_problem(410, "link_used");
+}
+
+#[tokio::test]
+async fn a_confirmed_account_gets_one_farewell_without_a_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    ada.delete_account().await.expect(204);
+    let letter = app.mailbox.letter_about(&ada.email, FAREWELL).await;
+    assert!(letter.links.is_empty(), "{}", letter.text);
+    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 1);
+}
+
+#[tokio::test]
+async fn an_unconfirmed_account_may_leave_and_its_address_hears_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    app.mailbox.letter_to(&ada.email).await;
+    delete_with(&ada, "wrong").await.expect_problem(403, "wrong_password");
+    ada.delete_account().await.expect(204);
+    assert!(!ada.is_signed_in().await && !ada.can_sign_in().await);
+    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 0);
+}
+
+#[tokio::test]
+async fn a_bearer_deletes_like_a_cookie() {
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await.with(Credential::Nothing);
+    ada.sign_in_with_bearer().await;
+    ada.delete_account().await.expect(204);
+    assert!(!ada.is_signed_in().await);
+}

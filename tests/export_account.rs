@@ -1,0 +1,107 @@
+//! `GET /me/export`: everything that is stored about somebody, and nothing that helps a thief.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::support::{Actor, TestApp};
+
+/// A member with a row in every table that knows accounts.
+async fn with_a_life(app: &TestApp) -> Actor {
+    let ada = app.member("ada").await;
+    ada.elsewhere().await;
+    let (link, _) = app.email_change(&ada, "ada@example.org").await;
+    app.visitor().post(&link).await.expect(200);
+    let ada = ada.with_email("ada@example.org");
+    app.email_change(&ada, "ada@example.net").await;
+    app.reset_link(&ada).await;
+    ada
+}
+
+#[tokio::test]
+async fn it_has_each_row_of_every_table_that_knows_the_account() {
+    let app = TestApp::start().await;
+    let ada = with_a_life(&app).await;
+    let export = ada.export().await;
+    let tables =
+        "select table_name from information_schema.columns where table_schema = 'public' and column_name = 'user_id'";
+    let tables = app.database.rows(tables).await;
+    assert!(tables.len() >= 4, "{tables:?}");
+    let id = export["user"]["id"].as_str().unwrap();
+    for table in tables {
+        let table = table[0].clone().unwrap();
+        let rows = app.database.number(&format!("select count(*) from {table} where user_id = '{id}'")).await;
+        assert!(rows > 0, "nothing fills {table}");
+        let exported = export[&table].as_array().unwrap_or_else(|| panic!("{table} is not exported"));
+        assert_eq!(exported.len(), usize::try_from(rows).unwrap(), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn it_says_what_is_stored() {
+    let app = TestApp::start().await;
+    let ada = with_a_life(&app).await;
+    let export = ada.export().await;
+    assert_eq!(export["user"], ada.get("/me").await.json());
+    assert!(export["confirmed_at"].is_string() && export["password_set_at"].is_string());
+    let of = |list: &str, member: &str| -> Vec<Value> {
+        export[list].as_array().unwrap().iter().map(|row| row[member].clone()).collect()
+    };
+    let currents = of("sessions", "current");
+    assert_eq!(currents.iter().filter(|current| **current == true).count(), 1);
+    assert_eq!(of("email_changes", "new_email"), ["ada@example.net", "ada@example.org"]);
+    assert_eq!(of("email_changes", "old_email"), ["ada@example.org", "ada@example.com"]);
+    let letters = ["reset_password", "email_change_notice", "change_email", "confirm_email"];
+    for letter in letters {
+        assert!(of("mails", "letter").contains(&json!(letter)), "{letter}");
+    }
+    let to = of("mails", "to");
+    for address in ["ada@example.com", "ada@example.org", "ada@example.net"] {
+        assert!(to.contains(&json!(address)), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn it_has_no_hash_no_token_and_no_link() {
+    let app = TestApp::start().await;
+    let ada = with_a_life(&app).await;
+    let text = ada.get("/me/export").await.expect(200).text();
+    let hash = app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
+    let mut secrets = vec![hash.clone(), hash.rsplit('$').next().unwrap().to_owned(), ada.password.clone()];
+    for row in app.database.rows("select encode(token_sha256, 'hex') from sessions").await {
+        let hex = row[0].clone().unwrap();
+        let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+        secrets.extend([URL_SAFE_NO_PAD.encode(bytes), hex]);
+    }
+    for letter in app.mailbox.letters().await {
+        secrets.extend(letter.links.iter().map(|link| link.rsplit('/').next().unwrap().to_owned()));
+    }
+    secrets.push(ada.token().to_owned());
+    assert!(secrets.len() >= 12, "{}", secrets.len());
+    for secret in secrets {
+        assert!(!text.contains(&secret), "{secret}");
+    }
+    assert!(!text.contains("http"), "{text}");
+}
+
+#[tokio::test]
+async fn it_has_nothing_of_anybody_else() {
+    let app = TestApp::start().await;
+    let ada = with_a_life(&app).await;
+    let bob = app.member("bob").await;
+    bob.change_email("bob@example.org").await.expect(202);
+    let text = ada.get("/me/export").await.expect(200).text();
+    assert!(text.contains("ada@example.net") && !text.contains("bob"));
+    assert!(!bob.get("/me/export").await.expect(200).text().contains("ada"));
+}
+
+#[tokio::test]
+async fn it_is_for_confirmed_accounts_and_for_no_cache() {
+    let app = TestApp::start().await;
+    let bob = app.unconfirmed("bob").await;
+    bob.get("/me/export").await.expect_problem(403, "unconfirmed");
+    app.visitor().get("/me/export").await.expect_problem(401, "unauthenticated");
+    let ada = app.member("ada").await;
+    let answer = ada.get("/me/export").await.expect(200);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}

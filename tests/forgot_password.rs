@@ -1,0 +1,99 @@
+//! `POST /password/forgot`: the same answer for every address, and a letter to whom the address belongs.
+
+use serde_json::json;
+
+use crate::support::life::{OTHER_PASSWORD, RESET};
+use crate::support::{Actor, TestApp};
+
+/// What an operator does with `vestibule user disable`, at once.
+async fn disable(app: &TestApp, actor: &Actor) {
+    app.database.rows(&format!("update users set disabled_at = now() where email = '{}'", actor.email)).await;
+}
+
+#[tokio::test]
+async fn the_answer_is_the_same_for_every_address() {
+    let app = TestApp::start().await;
+    let (ada, bob, eve) = (app.member("ada").await, app.unconfirmed("bob").await, app.member("eve").await);
+    disable(&app, &eve).await;
+    let expected = app.visitor().forget_password().await.expect(202);
+    assert_eq!(expected.set_cookie(), None);
+    for actor in [&ada, &bob, &eve] {
+        for _ in 0..2 {
+            let answer = app.visitor().reached_at(&actor.email).forget_password().await;
+            assert_eq!(answer.appearance(), expected.appearance(), "{}", actor.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_link_goes_to_the_confirmed_account() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    // A later registration of the address is not asked.
+    let rival = json!({ "email": ada.email, "password": "a-rival-orbit-of-kettles-9" });
+    ada.register_as(rival).await.expect(202);
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    let answer = ada.knowing(OTHER_PASSWORD).try_sign_in(json!({})).await.expect(200);
+    assert_eq!(answer.json()["user"]["username"], "ada");
+    assert_eq!(answer.json()["user"]["confirmed"], true);
+    assert_eq!(app.mailbox.count_about(&ada.email, RESET).await, 1);
+}
+
+#[tokio::test]
+async fn without_a_confirmed_account_the_link_goes_to_the_newest() {
+    let app = TestApp::start().await;
+    let visitor = app.visitor();
+    for name in ["first", "second", "third"] {
+        let password = crate::support::password_of(name);
+        let fields = json!({ "email": "ada@example.com", "password": password, "username": name });
+        visitor.register_as(fields).await.expect(202);
+        app.clock.advance(chrono::Duration::seconds(1));
+    }
+    let ada = visitor.reached_at("ada@example.com");
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    let me = ada.knowing(OTHER_PASSWORD).try_sign_in(json!({})).await.expect(200).json();
+    assert_eq!(me["user"]["username"], "third");
+}
+
+#[tokio::test]
+async fn a_disabled_account_and_nobody_get_no_letter() {
+    let app = TestApp::start().await;
+    let eve = app.member("eve").await;
+    disable(&app, &eve).await;
+    eve.forget_password().await.expect(202);
+    app.visitor().forget_password().await.expect(202);
+    assert_eq!(app.mailbox.count_about(&eve.email, RESET).await, 0);
+    app.mailbox.exactly("visitor@example.com", 0).await;
+    // It is the shutting that keeps it back.
+    app.database.rows("update users set disabled_at = null").await;
+    eve.forget_password().await.expect(202);
+    assert_eq!(app.mailbox.count_about(&eve.email, RESET).await, 1);
+}
+
+#[tokio::test]
+async fn a_link_that_went_out_before_the_account_was_disabled_opens_nothing() {
+    let app = TestApp::start().await;
+    let eve = app.member("eve").await;
+    let token = app.reset_link(&eve).await.token();
+    disable(&app, &eve).await;
+    app.reset(&token, OTHER_PASSWORD).await.expect_problem(410, "link_used");
+}
+
+#[tokio::test]
+async fn asking_changes_neither_password_nor_sessions() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    app.reset_link(&ada).await;
+    assert!(ada.is_signed_in().await);
+    assert!(ada.can_sign_in().await);
+}
+
+#[tokio::test]
+async fn what_is_not_an_address_is_refused_by_name() {
+    let app = TestApp::start().await;
+    let ask = async |fields| app.visitor().post_json("/password/forgot", &fields).await;
+    ask(json!({ "email": "nonsense" })).await.expect_errors(&[("/email", "malformed")]);
+    ask(json!({})).await.expect_errors(&[("/email", "required")]);
+}

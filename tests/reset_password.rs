@@ -1,0 +1,205 @@
+//! `POST /password/reset`: a link to the address sets another password, once, and puts everything in order.
+
+use chrono::Duration;
+use serde_json::json;
+
+use crate::support::life::{CHANGED, OTHER_PASSWORD};
+use crate::support::{TestApp, password_of};
+
+const THIRD_PASSWORD: &str = "marble-canyon-whistle-83";
+
+#[tokio::test]
+async fn the_new_password_works_and_the_old_one_is_refused() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    let answer = app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    assert_eq!(answer.set_cookie(), None, "whoever reads the mail is not signed in");
+    assert!(!ada.can_sign_in().await);
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+}
+
+#[tokio::test]
+async fn every_session_ends_and_those_of_others_stay() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let mut bearer = ada.elsewhere().await;
+    bearer.sign_in_with_bearer().await;
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    assert!(!ada.is_signed_in().await && !bearer.is_signed_in().await);
+    assert!(bob.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_link_works_once_whatever_password_is_set() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    app.reset(&token, OTHER_PASSWORD).await.expect_problem(410, "link_used");
+    app.reset(&token, THIRD_PASSWORD).await.expect_problem(410, "link_used");
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+
+    // The hash would not have changed here, but the link is spent all the same.
+    let ada = ada.knowing(OTHER_PASSWORD);
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    app.reset(&token, THIRD_PASSWORD).await.expect_problem(410, "link_used");
+}
+
+#[tokio::test]
+async fn a_refused_password_does_not_spend_the_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    for weak in ["short", "password", "ada@example.com", ""] {
+        let answer = app.reset(&token, weak).await.expect_problem(422, "validation_failed");
+        assert_eq!(answer.json()["errors"][0]["pointer"], "/password", "{weak}");
+    }
+    assert!(ada.is_signed_in().await && ada.can_sign_in().await);
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_link_ends_after_thirty_minutes() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    app.clock.advance(Duration::minutes(31));
+    app.reset(&token, OTHER_PASSWORD).await.expect_problem(410, "link_expired");
+    assert!(ada.can_sign_in().await);
+    let token = app.reset_link(&ada).await.token();
+    app.clock.advance(Duration::minutes(29));
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_link_opens_only_the_door_that_it_was_made_for() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
+    let confirm = app.mailbox.letter_to(&bob.email).await.token();
+    let (change, undo) = app.email_change(&ada, "ada@example.org").await;
+    let reset = app.reset_link(&ada).await.token();
+    for path in [change, undo, format!("/confirm/{confirm}")] {
+        let token = path.strip_prefix("/confirm/").unwrap();
+        app.reset(token, OTHER_PASSWORD).await.expect_problem(422, "link_invalid");
+    }
+    app.reset("nonsense", OTHER_PASSWORD).await.expect_problem(422, "link_invalid");
+    for method in ["GET", "POST"] {
+        let path = format!("/confirm/{reset}");
+        app.visitor().request(method, &path).send().await.expect_problem(422, "link_invalid");
+    }
+    app.reset(&reset, OTHER_PASSWORD).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_change_of_address_that_waits_is_dropped() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let (change, undo) = app.email_change(&ada, "eve@example.org").await;
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    app.visitor().post(&change).await.expect_problem(410, "link_used");
+    app.visitor().post(&undo).await.expect_problem(410, "link_used");
+    let mut ada = ada.knowing(OTHER_PASSWORD);
+    assert_eq!(ada.sign_in().await.json()["user"]["email"], "ada@example.com");
+}
+
+#[tokio::test]
+async fn an_unconfirmed_account_is_confirmed_and_its_rivals_go() {
+    let app = TestApp::start().await;
+    let rival = app.visitor().reached_at("ada@example.com");
+    let fields = json!({ "email": "ada@example.com", "password": rival.password, "username": "rival" });
+    rival.register_as(fields).await.expect(202);
+    app.clock.advance(Duration::seconds(1));
+    let ada = app.unconfirmed("ada").await;
+    assert!(rival.can_sign_in().await);
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    let mut ada = ada.knowing(OTHER_PASSWORD);
+    assert_eq!(ada.sign_in().await.json()["user"]["confirmed"], true);
+    assert!(ada.passes_the_guard().await);
+    assert!(!rival.can_sign_in().await);
+    assert_eq!(app.database.number("select count(*) from users").await, 1);
+}
+
+#[tokio::test]
+async fn when_somebody_else_proved_the_address_first_the_link_is_spent() {
+    let app = TestApp::start().await;
+    let first = app.visitor().reached_at("ada@example.com");
+    let fields = json!({ "email": "ada@example.com", "password": first.password, "username": "first" });
+    first.register_as(fields).await.expect(202);
+    let confirm = app.mailbox.letter_to("ada@example.com").await.path();
+    app.clock.advance(Duration::seconds(1));
+    let ada = app.unconfirmed("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    app.visitor().post(&confirm).await.expect(200);
+    app.reset(&token, OTHER_PASSWORD).await.expect_problem(410, "link_used");
+    assert!(first.can_sign_in().await && !ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+}
+
+#[tokio::test]
+async fn the_owner_is_told_without_a_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    assert_eq!(app.mailbox.count_about(&ada.email, CHANGED).await, 0);
+    app.reset(&token, OTHER_PASSWORD).await.expect(204);
+    let letter = app.mailbox.letter_about(&ada.email, CHANGED).await;
+    assert!(letter.links.is_empty() && letter.text.contains("127.0.0.1"), "{}", letter.text);
+    assert!(!letter.text.contains(OTHER_PASSWORD) && !letter.html.contains(OTHER_PASSWORD));
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_sets_its_password() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    let passwords: Vec<String> = (0..6).map(|number| password_of(&format!("try{number}"))).collect();
+    let tries: Vec<_> = passwords
+        .iter()
+        .map(|password| {
+            let fields = json!({ "token": token, "password": password });
+            tokio::spawn(app.visitor().request("POST", "/password/reset").json(&fields).send())
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for (attempt, password) in tries.into_iter().zip(&passwords) {
+        match attempt.await.unwrap() {
+            answer if answer.status == 204 => winners.push(password),
+            answer => drop(answer.expect_problem(410, "link_used")),
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    for password in &passwords {
+        assert_eq!(ada.knowing(password).can_sign_in().await, password == winners[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_in_between_spends_the_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    ada.change_password(OTHER_PASSWORD).await.expect(204);
+    app.reset(&token, THIRD_PASSWORD).await.expect_problem(410, "link_used");
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+}
+
+#[tokio::test]
+async fn an_address_that_was_changed_in_between_spends_the_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    let (change, _) = app.email_change(&ada, "ada@example.org").await;
+    app.visitor().post(&change).await.expect(200);
+    app.reset(&token, OTHER_PASSWORD).await.expect_problem(410, "link_used");
+}
+
+#[tokio::test]
+async fn both_fields_are_asked_for_by_name() {
+    let app = TestApp::start().await;
+    let answer = app.visitor().post_json("/password/reset", &json!({})).await;
+    answer.expect_errors(&[("/token", "required"), ("/password", "required")]);
+}

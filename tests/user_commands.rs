@@ -1,0 +1,221 @@
+//! `vestibule user …` for one account: the real binary beside a running service, on the same database.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::import::Run;
+use crate::support::life::OTHER_PASSWORD;
+use crate::support::{Actor, TestApp, binary, password_of};
+
+fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
+    let mut child = binary::command(&["user", "--database-url", &app.database.url, "--bcrypt-cost", "10"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever does not read may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Run(child.wait_with_output().unwrap())
+}
+
+fn user(app: &TestApp, arguments: &[&str]) -> Run {
+    user_with(app, arguments, "")
+}
+
+/// Demands exit status 1, nothing on standard output, and one line that has these words.
+#[track_caller]
+fn expect_refusal(run: &Run, words: &[&str]) {
+    let line = run.stderr();
+    assert_eq!((run.0.status.code(), run.stdout().as_str()), (Some(1), ""), "{line}");
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(words.iter().all(|word| line.contains(word)), "{line}");
+}
+
+fn json_of(run: &Run) -> Value {
+    serde_json::from_str(&run.expect_success()).unwrap()
+}
+
+#[tokio::test]
+async fn list_shows_accounts_newest_first_and_finds_some() {
+    let app = TestApp::start().await;
+    assert_eq!(user(&app, &["list"]).expect_success(), "no accounts\n");
+    app.member("ada").await;
+    app.unconfirmed("bob").await;
+    let table = user(&app, &["list"]).expect_success();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(lines[0].starts_with("ID ") && lines[0].contains("STATE"), "{table}");
+    assert!(lines[1].contains("bob@example.com") && lines[1].contains(" unconfirmed "), "{table}");
+    assert!(lines[2].contains("ada@example.com") && lines[2].contains(" confirmed "), "{table}");
+    let found = json_of(&user(&app, &["list", "--search", "ADA", "--json"]));
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!((&found[0]["username"], &found[0]["disabled_at"]), (&json!("ada"), &Value::Null));
+    assert!(found[0]["confirmed_at"].is_string());
+    // What means something to a pattern means itself here.
+    assert_eq!(json_of(&user(&app, &["list", "--search", "%", "--json"])), json!([]));
+    assert_eq!(json_of(&user(&app, &["list", "--limit", "1", "--json"])).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn show_has_sessions_letters_and_events_and_no_secret() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let link = app.mailbox.letter_to(&ada.email).await.token();
+    let hash = app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
+    let id = ada.get("/me").await.json()["id"].as_str().unwrap().to_owned();
+    for name in ["ada@example.com", "ADA", id.as_str()] {
+        let details = json_of(&user(&app, &["show", name, "--json"]));
+        assert_eq!((&details["id"], &details["email"]), (&json!(id), &json!("ada@example.com")), "{name}");
+        assert_eq!(details["sessions"][0]["ip"], "127.0.0.1");
+        assert_eq!(details["mails"][0]["letter"], "confirm_email");
+        assert_eq!(details["events"][0]["kind"], "signed_in");
+        let text = user(&app, &["show", name]).expect_success();
+        assert!(["signed_in", "confirm_email", "127.0.0.1"].iter().all(|word| text.contains(word)), "{text}");
+        for secret in [ada.token(), &hash, &link] {
+            assert!(!text.contains(secret) && !details.to_string().contains(secret));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_created_account_signs_in_and_confirmed_passes_the_guard() {
+    let app = TestApp::start().await;
+    let (mut ada, mut bob) = (Actor::new(&app, "ada"), Actor::new(&app, "bob"));
+    let input = format!("{}\n", ada.password);
+    user_with(&app, &["create", "ada@example.com", "--username", "ada", "--confirmed"], &input).expect_success();
+    user_with(&app, &["create", "bob@example.com"], &bob.password).expect_success();
+    ada.sign_in().await;
+    assert!(ada.passes_the_guard().await);
+    assert_eq!(ada.events().await, ["created_by_operator", "confirmed_by_operator", "signed_in"]);
+    bob.sign_in().await;
+    bob.get("/sessions").await.expect_problem(403, "unconfirmed");
+    user(&app, &["confirm", "bob@example.com"]).expect_success();
+    assert!(bob.passes_the_guard().await, "at the next request of the open session");
+    user(&app, &["confirm", "bob@example.com"]).expect_success();
+    assert_eq!(bob.events().await, ["created_by_operator", "signed_in", "confirmed_by_operator"]);
+}
+
+#[tokio::test]
+async fn create_refuses_what_a_registration_would() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let create = |arguments: &[&str], input: &str| user_with(&app, &[&["create"], arguments].concat(), input);
+    expect_refusal(&create(&["eve@example.com"], "short\n"), &["password"]);
+    expect_refusal(&create(&["eve@example.com"], ""), &["password"]);
+    expect_refusal(&create(&["nonsense"], OTHER_PASSWORD), &["nonsense", "e-mail"]);
+    expect_refusal(&create(&["eve@example.com", "--username", "ADA"], OTHER_PASSWORD), &["username", "already"]);
+    expect_refusal(&create(&["ADA@example.com", "--confirmed"], OTHER_PASSWORD), &["address", "already"]);
+    assert_eq!(app.database.number("select count(*) from users").await, 1);
+    assert!(ada.can_sign_in().await);
+}
+
+#[tokio::test]
+async fn confirm_drops_rivals_and_knows_an_address_that_is_taken() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let late = json!({ "email": ada.email, "password": password_of("late"), "username": "late" });
+    app.visitor().register_as(late).await.expect(202);
+    expect_refusal(&user(&app, &["confirm", "late"]), &["late", "another account"]);
+    let rivals =
+        ["first", "second"].map(|name| app.visitor().reached_at("bob@example.com").knowing(&password_of(name)));
+    for (rival, name) in rivals.iter().zip(["first", "second"]) {
+        let fields = json!({ "email": rival.email, "password": rival.password, "username": name });
+        rival.register_as(fields).await.expect(202);
+    }
+    user(&app, &["confirm", "first"]).expect_success();
+    assert!(rivals[0].can_sign_in().await && !rivals[1].can_sign_in().await);
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_refused_at_its_very_next_request_and_enable_brings_it_back() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let signed_out = ada.knowing(&ada.password);
+    let wrong = ada.knowing("wrong").try_sign_in(json!({})).await.expect_problem(401, "invalid_credentials");
+    let said = user(&app, &["disable", "ada"]).expect_success();
+    assert!(said.contains("ada@example.com") && said.contains("disabled"), "{said}");
+    ada.get("/me").await.expect_problem(401, "unauthenticated");
+    let right = signed_out.try_sign_in(json!({})).await;
+    assert_eq!(right.appearance(), wrong.appearance(), "nobody is told more than for a wrong password");
+    assert!(bob.is_signed_in().await);
+    assert!(user(&app, &["list"]).expect_success().contains(" disabled "));
+
+    user(&app, &["enable", "ada@example.com"]).expect_success();
+    assert!(!ada.is_signed_in().await, "the old session stays dead");
+    let mut ada = signed_out;
+    ada.sign_in().await;
+    let events = ada.events().await;
+    let expected = ["sign_in_refused", "disabled_by_operator", "sign_in_refused", "enabled_by_operator", "signed_in"];
+    assert_eq!(events[events.len() - 5..], expected);
+    let details = json_of(&user(&app, &["show", "ada", "--json"]));
+    let by_operator = &details["events"][1];
+    assert_eq!((&by_operator["kind"], &by_operator["ip"]), (&json!("enabled_by_operator"), &Value::Null));
+}
+
+#[tokio::test]
+async fn set_password_reads_it_from_standard_input_and_ends_the_sessions() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let (link, _) = app.email_change(&ada, "eve@example.org").await;
+    let reset = app.reset_link(&ada).await.token();
+    expect_refusal(&user_with(&app, &["set-password", "ada"], "short\n"), &["password"]);
+    assert!(ada.is_signed_in().await && ada.can_sign_in().await);
+    let run = user_with(&app, &["set-password", "ada"], &format!("{OTHER_PASSWORD}\r\n"));
+    assert!(!run.expect_success().contains(OTHER_PASSWORD));
+    assert!(!ada.is_signed_in().await && !ada.can_sign_in().await);
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+    app.visitor().post(&link).await.expect_problem(410, "link_used");
+    app.reset(&reset, "marble-canyon-whistle-83").await.expect_problem(410, "link_used");
+}
+
+#[tokio::test]
+async fn set_password_lifts_the_limit_on_logins() {
+    let app = crate::security::limited().await;
+    let ada = app.member("ada").await.knowing(OTHER_PASSWORD);
+    for _ in 0..5 {
+        ada.try_sign_in(json!({})).await.expect(401);
+    }
+    ada.try_sign_in(json!({})).await.expect_problem(429, "rate_limited");
+    user_with(&app, &["set-password", "ada"], OTHER_PASSWORD).expect_success();
+    ada.try_sign_in(json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn sign_out_ends_the_sessions_and_nothing_else() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let there = ada.elsewhere().await;
+    user(&app, &["sign-out", "ada@example.com"]).expect_success();
+    assert!(!ada.is_signed_in().await && !there.is_signed_in().await);
+    assert!(bob.is_signed_in().await && ada.can_sign_in().await);
+}
+
+#[tokio::test]
+async fn delete_asks_first_and_takes_everything() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    expect_refusal(&user_with(&app, &["delete", "ada"], "yes\n"), &["--yes"]);
+    assert!(ada.is_signed_in().await);
+    user(&app, &["delete", "ada", "--yes"]).expect_success();
+    assert!(!ada.is_signed_in().await && !ada.can_sign_in().await && bob.can_sign_in().await);
+    assert_eq!(app.database.number("select count(*) from users").await, 1);
+    ada.register().await.expect(202);
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_gives_one_line_and_exit_status_one() {
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    let commands: [&[&str]; 7] =
+        [&["show"], &["confirm"], &["disable"], &["enable"], &["sign-out"], &["set-password"], &["delete", "--yes"]];
+    for name in ["nobody", "nobody@example.com", "0198c0de-0000-7000-8000-000000000000", "a b", "%"] {
+        for command in commands {
+            let run = user_with(&app, &[command, &[name]].concat(), OTHER_PASSWORD);
+            expect_refusal(&run, &["there is no account", name]);
+        }
+    }
+}
