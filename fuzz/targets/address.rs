@@ -21,6 +21,13 @@ fuzz_target!(|text: &str| {
         assert_eq!(again.as_typed(), form, "normalised is a fixed point");
         assert_eq!(again.canonical(), canonical, "{form:?} of {text:?}: canonical is a fixed point");
     }
+    // Typed without capitals it is the same mailbox; character by character, as a Σ at the end would be a ς in words.
+    if let Some((local, domain)) = typed.split_once('@') {
+        let lower: String = local.chars().flat_map(char::to_lowercase).collect();
+        if let Ok(email) = Email::parse(&format!("{lower}@{domain}")) {
+            assert_eq!(email.canonical(), canonical, "{text:?}: the case makes another mailbox");
+        }
+    }
     let domain = canonical.split('@').nth(1).unwrap_or_default();
     assert!(domain.is_ascii() && domain == domain.to_ascii_lowercase(), "{domain:?}");
     let mailed = deliverable(typed).expect("what is accepted can be mailed");

@@ -2,7 +2,7 @@
 //! The first line is the peer, the second the trusted networks, each other one a header; the last is a `User-Agent`.
 #![no_main]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
 use vestibule::client::Client;
@@ -24,8 +24,7 @@ fuzz_target!(|text: &str| {
     }
     // All entries, the nearest first.
     let entries = headers.join(",");
-    let read = |entry: &str| entry.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
-    let hops: Vec<Option<IpAddr>> = entries.rsplit(',').map(read).collect();
+    let hops: Vec<Option<IpAddr>> = entries.rsplit(',').map(|entry| address(entry.trim())).collect();
     let is_reachable =
         |at: usize| is_trusted(&peer) && hops[..at].iter().all(|hop| hop.as_ref().is_some_and(is_trusted));
     let is_hop = (0..hops.len()).any(|at| hops[at] == Some(client.ip) && is_reachable(at));
@@ -40,3 +39,11 @@ fuzz_target!(|text: &str| {
         assert!((1..=256).contains(&agent.chars().count()) && !agent.contains(char::is_control), "{agent:?}");
     }
 });
+
+/// An entry: an address, bare or in brackets, or with a port.
+fn address(entry: &str) -> Option<IpAddr> {
+    let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let ip: IpAddr = entry.parse().ok().or_else(with_port).or_else(bracketed)?;
+    Some(ip.to_canonical())
+}

@@ -14,8 +14,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(rest) else { return };
     match setting % 8 {
         0 => {
-            if let Ok(secret) = hidden(text, value::secret(text)) {
-                assert_eq!(secret.reveal(), text);
+            if let Ok(url) = hidden(text, value::database_url(text)) {
+                assert_eq!(url.reveal(), text);
             }
         }
         1 => {

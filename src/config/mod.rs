@@ -60,7 +60,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
     pub mail_from: Mailbox,
 
-    /// A folder with templates for the letters, as <language>/<letter>.{subject.txt,txt,html}, before those that ship
+    /// A folder with templates for the letters, as LANGUAGE/LETTER.{subject.txt,txt,html}, before those that ship
     #[arg(long, env, value_name = "DIR")]
     pub mail_templates: Option<PathBuf>,
 
