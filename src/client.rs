@@ -57,7 +57,8 @@ impl Client {
     }
 }
 
-/// A program for a person, such as `Firefox on Linux`. A guess, for display alone: programs name themselves as they like.
+/// A program for a person, such as `Firefox on Linux`. Only names from here: programs name themselves as they like, and
+/// this stands in letters to people who may be strangers to whoever sent the request.
 #[must_use]
 pub fn device_name(user_agent: Option<&str>) -> String {
     // The first that fits: nearly every browser also calls itself by the names of older ones.
@@ -92,7 +93,7 @@ pub fn device_name(user_agent: Option<&str>) -> String {
     match (of(&PROGRAMS), of(&SYSTEMS)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => agent.split(['/', ' ']).next().unwrap_or_default().chars().take(32).collect(),
+        (None, None) => "an unnamed program".to_owned(),
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
         assert_eq!(device_name(Some(safari)), "Safari on iPhone");
         assert_eq!(device_name(Some(edge)), "Edge on Windows");
         assert_eq!(device_name(Some("curl/8.5.0")), "curl");
-        assert_eq!(device_name(Some("my-sync/1.2 (x)")), "my-sync");
+        assert_eq!(device_name(Some("Secure your account at https://evil.example/ now")), "an unnamed program");
         assert_eq!(device_name(None), "an unnamed program");
     }
 

@@ -38,17 +38,17 @@ pub struct Settings {
     #[arg(long, env, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Where people reach the service [default: http:// + LISTEN]
+    /// Where people reach the service (default: http:// + LISTEN)
     #[arg(long, env, value_name = "URL", value_parser = value::public_url)]
     pub public_url: Option<Url>,
 
     /// At least 32 random bytes in base64 or hex; several, comma-separated: the first signs, all verify
-    /// [default: made and kept in the data directory; required with an https PUBLIC_URL]
+    /// (default: made and kept in the data directory; required with an https PUBLIC_URL)
     #[arg(long, env, hide_env_values = true, value_name = "KEY", value_parser = value::key_ring)]
     pub secret_key: Option<KeyRing>,
 
     /// smtp://, smtps:// or smtp://...?tls=required; without it, the development mailbox
-    /// [required when LISTEN is not loopback]
+    /// (required when LISTEN is not loopback)
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::smtp_url)]
     pub smtp_url: Option<Secret>,
 
@@ -64,7 +64,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "DIR")]
     pub mail_templates: Option<PathBuf>,
 
-    /// A front-end's own page for the confirmation link, with {token} in it [default: a page of the service]
+    /// A front-end's own page for the confirmation link, with {token} in it (default: a page of the service)
     #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
     pub confirm_url: Option<LinkTemplate>,
 
@@ -72,7 +72,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = value::duration)]
     pub confirm_ttl: Duration,
 
-    /// A front-end's own page for the link to reset a password, with {token} in it [default: a page of the service]
+    /// A front-end's own page for the link to reset a password, with {token} in it (default: a page of the service)
     #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
     pub reset_url: Option<LinkTemplate>,
 

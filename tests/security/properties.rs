@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn no_text_is_a_link(text in prop_oneof![".*", "[A-Za-z0-9_-]{0,80}(\\.[A-Za-z0-9_-]{0,80}){0,4}"]) {
         let links = Links::new(&vestibule::config::key_ring(&"ab".repeat(32)).unwrap());
-        prop_assert!(links.read(&text, Purpose::ConfirmEmail, chrono::Utc::now()).is_err());
+        prop_assert!(links.read(&text, &[Purpose::ConfirmEmail], chrono::Utc::now()).is_err());
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike as _, Utc};
 
+use crate::client::device_name;
+
 const GERMAN_MONTHS: [&str; 12] = [
     "Januar",
     "Februar",
@@ -49,13 +51,16 @@ pub(super) fn when(language: &str, at: DateTime<Utc>) -> String {
     }
 }
 
-/// The program that asked, in words.
+/// The program that asked, in words: never its own, which could be anybody's message to the reader.
 pub(super) fn device(language: &str, user_agent: Option<&str>) -> String {
-    match (user_agent, language) {
-        (Some(agent), _) => agent.to_owned(),
-        (None, "de") => "einem Programm ohne Namen".to_owned(),
-        (None, "en") => "an unnamed program".to_owned(),
-        (None, _) => "?".to_owned(),
+    let name = device_name(user_agent);
+    match (language, name.as_str()) {
+        ("de", "an unnamed program") => "einem Programm ohne Namen".to_owned(),
+        ("de", "an Android app") => "einer Android-App".to_owned(),
+        ("de", "an Apple app") => "einer Apple-App".to_owned(),
+        ("de", "a Python script") => "einem Python-Skript".to_owned(),
+        ("de", _) => name.replace(" on ", " auf "),
+        _ => name,
     }
 }
 
