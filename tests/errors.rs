@@ -32,7 +32,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
         ("/register", "GET", "POST"),
         ("/register", "HEAD", "POST"),
         ("/login", "PUT", "POST"),
-        ("/me", "POST", "GET, HEAD"),
+        ("/me", "POST", "GET, PATCH, DELETE, HEAD"),
         ("/confirm/x", "DELETE", "GET, POST, HEAD"),
         ("/dev/mailbox", "POST", "GET, DELETE, HEAD"),
         ("/health/live", "BREW", "GET, HEAD"),

@@ -117,6 +117,19 @@ async fn a_made_up_credential_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_change_by_cookie_is_refused_to_pages_of_other_origins_by_all_of_them() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let changes: Vec<_> = guarded().filter(|operation| operation.method != "GET").collect();
+    assert!(changes.len() >= 6);
+    for operation in changes {
+        let request = ada.request(&operation.method, &operation.sample_path()).header("Origin", "https://evil.example");
+        request.send().await.expect_problem(403, "cross_origin");
+    }
+    assert!(ada.passes_the_guard().await);
+}
+
+#[tokio::test]
 async fn a_head_request_is_guarded_like_its_get() {
     let app = TestApp::start().await;
     let unconfirmed = app.unconfirmed("ada").await;
