@@ -16,7 +16,7 @@ use crate::password::{Password, PasswordHash};
 use crate::problem::{Code, FieldIssue, FieldProblem, Problem};
 use crate::proof::{self, Proved};
 use crate::session;
-use crate::user::changes;
+use crate::user::{changes, email_change};
 
 use super::responses::{AsksPassword, BodyProblems, HashingFaults, Throttled};
 
@@ -82,6 +82,8 @@ async fn set(
         return Ok(false);
     }
     proved.attempt.settle(conn, user).await?;
+    // Whoever knew the old password may have asked for another address.
+    email_change::delete_pending(conn, user.id()).await?;
     session::queries::delete_all(conn, user.id(), Some(*session_id)).await?;
     event::record(conn, user.id(), EventKind::PasswordChanged, occasion).await?;
     let told = Promise::to_address(LetterKind::PasswordChanged, user.id(), &user.email);

@@ -60,6 +60,10 @@ async fn promise(conn: &mut Connection, email: &Email, occasion: &Occasion) -> Q
     let Some((user, _)) = candidates.accounts.first().filter(|(user, _)| !user.is_disabled()) else {
         return Ok(());
     };
-    queue::insert(conn, Promise::to_account(LetterKind::ResetPassword, user.id()), occasion).await?;
+    let promise = Promise::to_account(LetterKind::ResetPassword, user.id());
+    if queue::insert(conn, promise, occasion).await? == 0 {
+        // It is promised already: asking again and again shall not fill somebody's events.
+        return Ok(());
+    }
     event::record(conn, user.id(), EventKind::PasswordResetRequested, occasion).await
 }

@@ -17,7 +17,7 @@ use super::{Delivery, DeliveryError, Letter, Templates, Words, limits};
 /// How long an address that was left can take the change back: long enough for a holiday.
 const UNDO_TTL: Duration = Duration::from_secs(7 * 86_400);
 
-/// What a [`Mailer`] is made of.
+/// What a [`super::Mailer`] is made of.
 pub struct MailerParts {
     /// The database of the queue.
     pub db: Db,
