@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event::{self, EventKind};
-use crate::password::{HashParameters, Password, PasswordHash};
+use crate::password::{HashParameters, Password, PasswordHash, Place};
 use crate::problem::{Code, Problem};
 use crate::throttle::{self, LoginAttempt, LoginName};
 use crate::user::{self, User};
@@ -14,41 +14,37 @@ use crate::user::{self, User};
 use diesel::QueryResult;
 
 /// A try to prove a password, counted as a failure until it is settled.
-pub struct Attempt(Option<LoginAttempt>);
+pub struct Attempt {
+    counted: Option<LoginAttempt>,
+    _place: Place,
+}
 
 impl Attempt {
-    /// Counts a try of this client with this name.
+    /// Takes a place for the hash, and counts a try of this client with this name.
     ///
     /// # Errors
-    /// `rate_limited`, before any password is looked at.
+    /// `overloaded`, before anything else: then it was no try. `rate_limited`, before any password is looked at.
     pub async fn begin(app: &App, occasion: &Occasion, name: &LoginName) -> Result<Self, Problem> {
+        let place = app.hashing.reserve()?;
         if !app.config.has_rate_limits {
-            return Ok(Self(None));
+            return Ok(Self { counted: None, _place: place });
         }
         let (ip, now) = (occasion.client.ip, occasion.at);
         let begun = app.db.transaction(async |conn| throttle::begin_login(conn, ip, name, now).await).await?;
-        Ok(Self(Some(begun?)))
+        Ok(Self { counted: Some(begun?), _place: place })
     }
 
-    /// Hashes the password that is tried.
+    /// Hashes the password that is tried, in the place that was taken.
     ///
     /// # Errors
-    /// `overloaded`: then it was no try. If that cannot be written down, it counts: so it fails safe.
+    /// None that happens.
     pub async fn hash(
         &self,
         app: &App,
         password: &Password,
         parameters: &HashParameters,
     ) -> Result<PasswordHash, Problem> {
-        match app.hashing.hash(password, parameters).await {
-            Ok(hash) => Ok(hash),
-            Err(full) => {
-                if let Self(Some(attempt)) = self {
-                    let _ = app.db.transaction(async |conn| throttle::forgive_login(conn, attempt).await).await;
-                }
-                Err(full.into())
-            }
-        }
+        Ok(app.hashing.hash(password, parameters).await?)
     }
 
     /// Forgets the failures, as the password was right; part of the flow's transaction.
@@ -59,8 +55,8 @@ impl Attempt {
     /// # Errors
     /// Those of the database.
     pub async fn settle(&self, conn: &mut Connection, user: &User) -> QueryResult<()> {
-        match self {
-            Self(Some(attempt)) if user.is_confirmed() => throttle::settle_login_success(conn, attempt, user).await,
+        match &self.counted {
+            Some(attempt) if user.is_confirmed() => throttle::settle_login_success(conn, attempt, user).await,
             _ => Ok(()),
         }
     }

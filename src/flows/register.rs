@@ -69,6 +69,7 @@ pub async fn register_account(
     occasion: Occasion,
     Json(registration): Json<Registration>,
 ) -> Result<HttpResponse, Problem> {
+    let _place = app.hashing.reserve()?;
     throttle(&app, &occasion).await?;
     let mut parameters = shared_parameters(&app, &registration.email).await?;
     // The parameters of an address change only when its only account renews its hash: once more is enough.

@@ -10,7 +10,7 @@ mod scheme;
 
 pub use hash::{HashParameters, PasswordHash};
 pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
-pub use pool::{HashingPool, QueueFull};
+pub use pool::{HashingPool, Place, QueueFull};
 pub use scheme::{BadHash, ForeignSecret};
 
 use std::fmt;

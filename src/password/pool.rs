@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::hash::HashInput;
 use super::{HashParameters, Password, PasswordHash};
@@ -32,6 +32,13 @@ pub struct HashingPool {
 
 struct Owner {
     shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+}
+
+/// A place among those whose password is being hashed, or will be. Others can have it when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
 }
 
 struct Shared {
@@ -64,7 +71,9 @@ impl HashingPool {
             capacity: threads * QUEUE_PER_THREAD,
             computed: AtomicU64::new(0),
         });
-        let owner = Arc::new(Owner { shared: Arc::clone(&shared) });
+        // Those who wait, and those whose hash is being computed.
+        let places = Arc::new(Semaphore::new(threads * (QUEUE_PER_THREAD + 1)));
+        let owner = Arc::new(Owner { shared: Arc::clone(&shared), places });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("hash-{number}")).spawn(move || shared.work())?;
@@ -72,7 +81,17 @@ impl HashingPool {
         Ok(Self { owner })
     }
 
-    /// Hashes a password.
+    /// Takes a place for a request that will hash, before it does anything else: of a flood, those who find none are told
+    /// so before they have asked the database for anything.
+    ///
+    /// # Errors
+    /// [`QueueFull`], at once.
+    pub fn reserve(&self) -> Result<Place, QueueFull> {
+        let permit = Arc::clone(&self.owner.places).try_acquire_owned();
+        permit.map(|permit| Place { _permit: permit }).map_err(|_| QueueFull)
+    }
+
+    /// Hashes a password. A request that reserved a place finds one here.
     ///
     /// # Errors
     /// [`QueueFull`], at once.

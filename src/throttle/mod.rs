@@ -9,7 +9,7 @@ mod queries;
 
 pub use policy::Wait;
 pub use queries::{
-    LoginAttempt, begin_login, count_registration, delete_old, forgive_login, lift, settle_login_success,
+    LoginAttempt, begin_login, count_registration, delete_old, lift, settle_login_success,
 };
 
 use std::net::IpAddr;

@@ -48,23 +48,6 @@ pub async fn begin_login(
     Ok(Ok(LoginAttempt { client, name: name.clone() }))
 }
 
-/// Takes back what was counted for an attempt whose password was never looked at.
-///
-/// # Errors
-/// Those of the database.
-pub async fn forgive_login(conn: &mut Connection, attempt: &LoginAttempt) -> QueryResult<()> {
-    take_back_client(conn, attempt.client).await?;
-    diesel::update(account_throttles::table.find(attempt.name.0.as_slice()))
-        .filter(account_throttles::failures.gt(0))
-        .set((
-            account_throttles::failures.eq(account_throttles::failures - 1),
-            account_throttles::blocked_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 /// Forgets the failures of an account whose password was right, under all its names; and that this attempt counted
 /// against its client. Other failures of the client stay: they were somebody else's account.
 ///

@@ -61,6 +61,7 @@ pub async fn reset_password(
 
 /// Policy first, as a refused password must not spend the link; the hash next, outside of the transaction; the link last.
 async fn reset_by(app: &App, occasion: &Occasion, token: &str, typed: &str) -> Result<User, Problem> {
+    let _place = app.hashing.reserve()?;
     let (link, user, parameters) = find(app, token).await?;
     let password = judge(app, &user, typed)?;
     let hash = app.hashing.hash(password.password(), &parameters).await?;
