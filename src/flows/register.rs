@@ -119,11 +119,12 @@ async fn insert(
     let Registration { email, username, .. } = registration;
     app.db
         .transaction(async |conn| {
-            let now = app.clock.now();
-            let current = queries::lock_address(conn, email.canonical(), parameters, now).await?;
+            let current = queries::lock_address(conn, email.canonical(), parameters, app.clock.now()).await?;
             if current != *parameters {
                 return Ok(Inserted::ParametersChanged(current));
             }
+            // Only now: by the time before the wait for the lock, this account could be the oldest of four, and surplus.
+            let now = app.clock.now();
             let id = UserId::new();
             let user = NewUser { id, email, username: username.as_ref(), password_hash, created_at: now };
             queries::insert(conn, &user).await?;
