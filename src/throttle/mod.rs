@@ -8,9 +8,7 @@ mod policy;
 mod queries;
 
 pub use policy::Wait;
-pub use queries::{
-    LoginAttempt, begin_login, count_registration, delete_old, lift, settle_login_success,
-};
+pub use queries::{LoginAttempt, begin_login, count_registration, delete_old, lift, settle_login_success};
 
 use std::net::IpAddr;
 
