@@ -17,7 +17,7 @@ async fn a_new_account_gets_a_letter_whose_link_confirms_it() {
 
     let letter = app.mailbox.letter_to("ada@example.com").await;
     assert!(letter.subject.contains("Confirm"), "{}", letter.subject);
-    assert!(letter.text.contains("ada@example.com") && letter.text.contains("vestibule-tests/1"));
+    assert!(letter.text.contains("ada@example.com") && letter.text.contains("with an unnamed program"));
     assert!(letter.link().starts_with(&app.http.base));
     ada.post(&letter.path()).await.expect(200);
     ada.email = "ada@example.com".into();
