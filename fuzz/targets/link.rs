@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use vestibule::config::key_ring;
-use vestibule::link::{LinkError, Links, Purpose};
+use vestibule::link::{LinkError, Links, NewLink, Purpose};
 use vestibule::user::UserId;
 
 /// 2026-01-01, so that the genuine token is the same in every run but for its signature.
@@ -23,30 +23,34 @@ fn links(byte: &str) -> Links {
     Links::new(&key_ring(&byte.repeat(32)).expect("a key"))
 }
 
+fn new_link(user_id: UserId, email_canonical: &str) -> NewLink<'_> {
+    NewLink { purpose: PURPOSE, user_id, email_canonical, reference: None, ttl: HOUR }
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some(([edit, at], rest)) = data.split_first_chunk() else { return };
     let text = String::from_utf8_lossy(rest);
     let now = DateTime::from_timestamp(NOW, 0).expect("a time");
 
     // Whatever was not minted is no link; that it might be a genuine one, nobody can guess.
-    assert_eq!(LINKS.read(&text, PURPOSE, now).err(), Some(LinkError::Invalid), "{text:?}");
+    assert_eq!(LINKS.read(&text, &[PURPOSE], now).err(), Some(LinkError::Invalid), "{text:?}");
 
     // What goes into a link comes out of it, until its hour is over; and it is a link under our key alone.
     let id = UserId::new();
-    let token = LINKS.mint(PURPOSE, id, &text, now, HOUR).expect("HS256 signs everything");
-    let read = LINKS.read(&token, PURPOSE, now);
+    let token = LINKS.mint(new_link(id, &text), now).expect("HS256 signs everything");
+    let read = LINKS.read(&token, &[PURPOSE], now);
     if token.len() > 2048 {
         assert_eq!(read.err(), Some(LinkError::Invalid));
         return;
     }
     let link = read.expect("a genuine link");
     assert_eq!((link.purpose, link.user_id, link.email_canonical.as_str()), (PURPOSE, id, &*text));
-    assert_eq!(LINKS.read(&token, PURPOSE, link.expires_at).err(), Some(LinkError::Expired));
-    assert_eq!(FOREIGN.read(&token, PURPOSE, now).err(), Some(LinkError::Invalid));
+    assert_eq!(LINKS.read(&token, &[PURPOSE], link.expires_at).err(), Some(LinkError::Expired));
+    assert_eq!(FOREIGN.read(&token, &[PURPOSE], now).err(), Some(LinkError::Invalid));
 
     let edited = edited(&token, *edit, usize::from(*at) * token.len() / 256, &text);
     if edited != token {
-        assert_eq!(LINKS.read(&edited, PURPOSE, now).err(), Some(LinkError::Invalid), "{edited:?}");
+        assert_eq!(LINKS.read(&edited, &[PURPOSE], now).err(), Some(LinkError::Invalid), "{edited:?}");
     }
 });
 

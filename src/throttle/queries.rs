@@ -22,7 +22,6 @@ const MEMORY: Duration = Duration::days(30);
 #[derive(Clone)]
 pub struct LoginAttempt {
     client: IpAddr,
-    name: LoginName,
 }
 
 /// Counts a login of this client with this name as a failure, or says how long to wait, in which case nothing counts.
@@ -45,7 +44,7 @@ pub async fn begin_login(
     };
     set_client(conn, client, Action::Login, window).await?;
     set_name(conn, name, failures, now).await?;
-    Ok(Ok(LoginAttempt { client, name: name.clone() }))
+    Ok(Ok(LoginAttempt { client }))
 }
 
 /// Forgets the failures of an account whose password was right, under all its names; and that this attempt counted
