@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event::{self, EventKind};
-use crate::password::{HashParameters, Password, PasswordHash, Place};
+use crate::password::{HashParameters, Password, Place};
 use crate::problem::{Code, Problem};
 use crate::throttle::{self, LoginAttempt, LoginName};
 use crate::user::{self, User};
@@ -32,19 +32,6 @@ impl Attempt {
         let (ip, now) = (occasion.client.ip, occasion.at);
         let begun = app.db.transaction(async |conn| throttle::begin_login(conn, ip, name, now).await).await?;
         Ok(Self { counted: Some(begun?), _place: place })
-    }
-
-    /// Hashes the password that is tried, in the place that was taken.
-    ///
-    /// # Errors
-    /// None that happens.
-    pub async fn hash(
-        &self,
-        app: &App,
-        password: &Password,
-        parameters: &HashParameters,
-    ) -> Result<PasswordHash, Problem> {
-        Ok(app.hashing.hash(password, parameters).await?)
     }
 
     /// Forgets the failures, as the password was right; part of the flow's transaction.
@@ -84,7 +71,7 @@ pub async fn current_password(
     let id = user.id();
     let found = app.db.run(async |conn| user::changes::find_password(conn, id).await).await?;
     let (parameters, stored) = found.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
-    let hash = attempt.hash(app, typed, &parameters).await?;
+    let hash = app.hashing.hash(typed, &parameters).await?;
     if !stored.matches(&hash) {
         let refused = async |conn: &mut Connection| event::record(conn, id, EventKind::PasswordRefused, occasion).await;
         app.db.transaction(refused).await?;

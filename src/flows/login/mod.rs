@@ -69,7 +69,7 @@ pub async fn create_session(
 ) -> Result<HttpResponse, Problem> {
     let attempt = Attempt::begin(&app, &occasion, &credentials.name.login_name()).await?;
     let Candidates { parameters, accounts } = find_candidates(&app, &credentials).await?;
-    let hash = attempt.hash(&app, &credentials.password, &parameters).await?;
+    let hash = app.hashing.hash(&credentials.password, &parameters).await?;
     // All are compared, the confirmed account first: which one it is takes no other time.
     let matching = accounts.iter().filter(|(_, stored)| stored.matches(&hash)).collect::<Vec<_>>();
     let Some((user, _)) = matching.first() else {
