@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::db::Connection;
 use crate::db::schema::email_changes;
 
-use super::{Email, UserId};
+use super::{Email, UserId, queries};
 
 /// A change of address.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -65,6 +65,19 @@ pub async fn insert(
 /// Those of the database.
 pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<EmailChange>> {
     email_changes::table.find(id).select(EmailChange::as_select()).first(conn).await.optional()
+}
+
+/// Locks the addresses of a change, and that of its account, until the transaction ends. Who resets a password or deletes
+/// an account takes the address first and the changes after it: in the other order both would wait for each other.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lock_addresses(conn: &mut Connection, change: &EmailChange) -> QueryResult<()> {
+    let user = queries::find(conn, UserId(change.user_id)).await?;
+    let emails = [Email::parse(&change.old_email), Email::parse(&change.new_email)];
+    let mut canonicals: Vec<&str> = emails.iter().flatten().map(Email::canonical).collect();
+    canonicals.extend(user.iter().map(|user| user.email_canonical.as_str()));
+    queries::lock_known_addresses(conn, &canonicals).await
 }
 
 /// Marks a change that waits as proved. `None` where it does not wait.

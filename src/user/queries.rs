@@ -100,8 +100,17 @@ fn candidates(rows: Vec<CandidateRow>) -> QueryResult<Option<Candidates>> {
 /// # Errors
 /// Those of the database.
 pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
-    let found = addresses::table.find(canonical).select(addresses::canonical).for_update().first::<String>(conn).await;
-    found.optional().map(drop)
+    lock_known_addresses(conn, &[canonical]).await
+}
+
+/// Locks those of the addresses that are known, in one order for everybody.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lock_known_addresses(conn: &mut Connection, canonicals: &[&str]) -> QueryResult<()> {
+    let known = addresses::table.filter(addresses::canonical.eq_any(canonicals));
+    let locked = known.order(addresses::canonical).select(addresses::canonical).for_update();
+    locked.load::<String>(conn).await.map(drop)
 }
 
 /// The parameters that the accounts of an address share. `None` where it is unknown.

@@ -27,6 +27,7 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
     let Some(change) = change_of(conn, link).await? else {
         return Ok(Spent::Void);
     };
+    email_change::lock_addresses(conn, &change).await?;
     let Some(confirmed) = email_change::set_confirmed(conn, change.id, occasion.at).await? else {
         // Read again: another click may have been quicker, and may have found the address taken.
         let change = change_of(conn, link).await?;

@@ -22,6 +22,7 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
     let Some(change) = change_of(conn, link).await? else {
         return Ok(Spent::Void);
     };
+    email_change::lock_addresses(conn, &change).await?;
     let Some(undone) = email_change::set_undone(conn, change.id, occasion.at).await? else {
         // Read again: it may be gone with an earlier change that was taken back meanwhile.
         let change = change_of(conn, link).await?;
