@@ -88,7 +88,7 @@ impl State {
 impl Mail {
     pub(super) fn run(self) -> anyhow::Result<()> {
         // What a command says stands on standard output alone.
-        super::init_log("warn,vestibule::server=error");
+        server::logger("warn,vestibule::server=error").init();
         super::runtime()?.block_on(async {
             match self.command {
                 Command::List { state, limit, json } => {

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
-use log::LevelFilter;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
 use vestibule::db::{Connection, Db};
@@ -58,7 +57,7 @@ impl Cli {
 }
 
 fn serve(settings: &Settings) -> anyhow::Result<()> {
-    init_log(&settings.rust_log);
+    server::logger(&settings.rust_log).init();
     runtime()?.block_on(async {
         let service = Service::prepare(settings, Clock::default())?;
         service.announce();
@@ -67,7 +66,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    init_log(&settings.rust_log);
+    server::logger(&settings.rust_log).init();
     runtime()?.block_on(async {
         let (url, _embedded) = server::operator_database(settings)?;
         let applied = Db::new(&url)?.migrate().await?;
@@ -109,18 +108,6 @@ fn print(text: String) -> anyhow::Result<()> {
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
-}
-
-fn init_log(filter: &str) {
-    let mut builder = env_logger::Builder::new();
-    builder.parse_filters(filter).format_target(false);
-    // What these say below a warning are requests, statements and their values: secrets, whatever the filter.
-    for module in
-        ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "actix_server", "hyper", "rustls"]
-    {
-        builder.filter_module(module, LevelFilter::Warn);
-    }
-    builder.init();
 }
 
 /// One line that names the setting, also where it came from the environment; the value, which can be a secret, is left

@@ -2,7 +2,10 @@
 
 mod edge;
 mod janitor;
+mod logger;
 mod stop;
+
+pub use logger::logger;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;

@@ -15,7 +15,7 @@ use super::actor::Actor;
 use super::database::{TestDatabase, fresh_dir};
 use super::http::Http;
 use super::mailbox::Mailbox;
-use super::{BOUND, eventually};
+use super::{BOUND, canary, eventually};
 
 /// A service that is stopped when this is dropped.
 pub struct TestApp {
@@ -125,6 +125,7 @@ impl Drop for TestApp {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        canary::key(&self.data_dir);
         let _ = std::fs::remove_dir_all(&self.data_dir);
     }
 }
@@ -134,7 +135,7 @@ type Running = (std::net::SocketAddr, vestibule::app::App, oneshot::Sender<()>, 
 /// Runs a service on a thread and a runtime of its own, until the sender says or is dropped.
 pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let _ = env_logger::builder().is_test(true).try_init();
+    canary::init_log();
     let (stop, stopped) = oneshot::channel();
     let (report, reported) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::http::Http;
-use super::within;
+use super::{canary, within};
 
 /// How long a start or a stop may take.
 const LONG: Duration = Duration::from_secs(30);
@@ -51,6 +51,7 @@ impl Process {
             .env("LISTEN", "127.0.0.1:0")
             .env("BCRYPT_COST", "10")
             .env("DATA_DIR", data_dir)
+            .envs(canary::is_on().then_some(("RUST_LOG", "trace")))
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -61,6 +62,7 @@ impl Process {
         let (writing, lines) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()).lines());
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
+                canary::logged(&line);
                 writing.lock().unwrap().push_str(&format!("{line}\n"));
             }
         });

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
+use super::canary;
 use tokio_postgres::NoTls;
 use vestibule::db::Db;
 use vestibule::db::embedded::{Embedded, Settings};
@@ -109,6 +110,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        canary::tables(&self.url);
         let (done, _) = mpsc::channel();
         let _ = server().admin.send((format!("drop database if exists {} with (force)", self.name), done));
     }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Answer, contract};
+use super::{Answer, canary, contract};
 
 /// A client of one service.
 #[derive(Clone)]
@@ -72,6 +72,7 @@ impl Request {
 
     /// Sends it and checks the answer against the contract.
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
+        canary::asked(&self.path, &self.headers, self.body.as_deref().unwrap_or_default());
         let mut request = self.http.client.request(self.method.clone(), format!("{}{}", self.http.base, self.path));
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -86,6 +87,7 @@ impl Request {
             headers: response.headers().clone(),
             body: response.bytes().await?.to_vec(),
         };
+        canary::answered(&answer);
         contract::check(self.method.as_str(), &self.path, &answer);
         Ok(answer)
     }

@@ -5,6 +5,7 @@ pub mod actor;
 pub mod answer;
 pub mod app;
 pub mod binary;
+pub mod canary;
 pub mod contract;
 pub mod database;
 pub mod http;

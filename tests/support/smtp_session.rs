@@ -10,6 +10,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::canary;
 use super::smtp::{Behaviour, Caught, Encryption, Moment, Shared};
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -138,6 +139,7 @@ impl Session<'_> {
             // RFC 5321, section 4.5.2: a dot at the beginning of a line was doubled.
             raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
         }
+        canary::letter(&raw);
         let caught = Caught { from: self.from.clone(), to: self.to.clone(), raw, at: Instant::now() };
         match self.shared.next(Moment::FinalDot) {
             Behaviour::TakeAndHangUp => {

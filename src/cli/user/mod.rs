@@ -6,6 +6,7 @@ mod import;
 
 use clap::{Args, Subcommand};
 use vestibule::config::Settings;
+use vestibule::server;
 
 /// Look after the accounts
 #[derive(Args)]
@@ -29,7 +30,7 @@ enum Command {
 impl User {
     pub(super) fn run(self) -> anyhow::Result<()> {
         // What a command says stands on standard output alone.
-        super::init_log("warn,vestibule::server=error");
+        server::logger("warn,vestibule::server=error").init();
         super::runtime()?.block_on(async {
             match self.command {
                 Command::Accounts(command) => command.run(&self.settings).await,
