@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use vestibule::config::Switch;
+
 use crate::support::{Credential, TestApp};
 
 #[tokio::test]
@@ -45,4 +47,20 @@ async fn everybody_sees_their_own_account() {
     assert_eq!(bob.get("/me").await.json()["username"], "bob");
     bob.credential = Credential::Bearer(ada.token().to_owned());
     assert_eq!(bob.get("/me").await.json()["username"], "ada");
+}
+
+#[tokio::test]
+async fn it_costs_one_round_trip_to_the_database() {
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
+    let ada = app.member("ada").await;
+    app.mailbox.settled().await;
+    let mut costs = Vec::new();
+    for _ in 0..9 {
+        let before = proxy.asked();
+        ada.get("/me").await.expect(200);
+        costs.push(proxy.asked() - before);
+    }
+    // The first ones prepare their statements, each connection for itself; somebody else may ask in between.
+    costs.sort_unstable();
+    assert_eq!(costs[4], 1, "{costs:?}");
 }

@@ -1,5 +1,7 @@
 //! Long outages: waits that grow, letters that are given up in the end, and links that work nevertheless.
 
+use std::collections::BTreeSet;
+
 use chrono::Duration as Span;
 use serde_json::json;
 
@@ -22,17 +24,25 @@ async fn waits_grow_to_half_an_hour_and_end_after_two_days() {
     smtp.always(Moment::Rcpt, Behaviour::Reply("452 4.2.2 mailbox full".to_owned()));
     let app = app_with(&smtp).await;
     let ada = promised(&app, "ada").await;
-    let mut usual = 5.0;
-    for attempts in 1..12 {
+    let promised_at = app.clock.now();
+    let (mut usual, mut longest_waits) = (5.0, BTreeSet::new());
+    for attempts in 1..=16 {
         let fate = next_try(&app, &ada, attempts).await;
         let (shortest, longest) = ((usual * 0.8f64).floor() as i64 - 2, (usual * 1.2).ceil() as i64);
         assert!((shortest..=longest).contains(&fate.due_in), "try {attempts}: {fate:?}, usually {usual} s");
+        if usual == 1800.0 {
+            longest_waits.insert(fate.due_in);
+        }
         usual = (usual * 2.0).min(1800.0);
         app.clock.advance(Span::seconds(fate.due_in + 1));
     }
-    app.clock.advance(Span::hours(48));
-    let fate = next_try(&app, &ada, 12).await;
-    assert_eq!(fate.state, "parked");
+    assert!(longest_waits.len() > 1, "all waits alike: {longest_waits:?}");
+    app.clock.advance(promised_at + Span::hours(47) - app.clock.now());
+    assert_eq!(next_try(&app, &ada, 17).await.state, "queued", "after 47 hours");
+    // The clock moves in whole seconds.
+    app.clock.advance(Span::seconds(3605));
+    let fate = next_try(&app, &ada, 18).await;
+    assert_eq!(fate.state, "parked", "after 48 hours");
     assert!(fate.reply.contains("mailbox full"), "{fate:?}");
     assert!(smtp.letters().is_empty());
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::Duration as Span;
-use vestibule::config::Secret;
+use vestibule::config::{Secret, Switch};
 use vestibule::db::Db;
 use vestibule::mail::queue;
 
@@ -14,7 +14,7 @@ use super::{app_with, count_from_environment, promise_many, promised, promises, 
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::smtp::{Absent, SmtpCatcher};
-use crate::support::within;
+use crate::support::{TestApp, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_queue_send_every_letter_once() {
@@ -44,6 +44,20 @@ async fn two_processes_on_one_queue_send_every_letter_once() {
     assert_eq!(shares[0] + shares[1], count, "none twice");
     assert_eq!((all.len(), ids.len()), (count, count), "none missing");
     assert!(shares[0] > 0 && shares[1] > 0, "both work: {shares:?}");
+}
+
+#[tokio::test]
+async fn an_idle_service_leaves_the_database_alone() {
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
+    let ada = app.member("ada").await;
+    // One that waits for its time does not change that.
+    ada.forget_password().await.expect(202);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = proxy.asked();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let asked = proxy.asked() - before;
+    assert!(asked <= 6, "asked {asked} times in 3 s");
+    assert_eq!(app.database.number("select count(*) from mails where state = 'queued'").await, 1);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vestibule::config::{Secret, Switch};
+use vestibule::config::Switch;
 
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
@@ -13,19 +13,6 @@ use crate::support::{Actor, Answer, Credential, TestApp, eventually, password_of
 
 /// Five seconds, and one for a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(6);
-
-/// A service that reaches its database through a proxy; with limits a login needs more of it.
-async fn behind_a_proxy(limits: Switch) -> (TestApp, Proxy) {
-    let mut proxy = None;
-    let app = TestApp::with(|settings| {
-        settings.rate_limits = limits;
-        let before = Proxy::before(settings.database_url.as_ref().unwrap().reveal());
-        settings.database_url = Some(Secret::from(before.url.clone()));
-        proxy = Some(before);
-    })
-    .await;
-    (app, proxy.unwrap())
-}
 
 pub(super) async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
     let began = Instant::now();
@@ -75,7 +62,7 @@ async fn warm_up(ada: &Actor) {
 
 #[tokio::test]
 async fn a_database_that_is_cut_off_and_comes_back() {
-    let (app, proxy) = behind_a_proxy(Switch::On).await;
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     for _ in 0..2 {
         proxy.set(Way::Closed);
@@ -87,7 +74,7 @@ async fn a_database_that_is_cut_off_and_comes_back() {
 
 #[tokio::test]
 async fn a_database_that_freezes_and_thaws() {
-    let (app, proxy) = behind_a_proxy(Switch::On).await;
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     proxy.set(Way::Frozen);
     assert_away(&app, &ada).await;
@@ -97,7 +84,7 @@ async fn a_database_that_freezes_and_thaws() {
 
 #[tokio::test]
 async fn connections_that_died_without_a_word_are_all_given_up_together() {
-    let (app, proxy) = behind_a_proxy(Switch::On).await;
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     warm_up(&ada).await;
     let before = proxy.connections();
@@ -112,7 +99,7 @@ async fn connections_that_died_without_a_word_are_all_given_up_together() {
 
 #[tokio::test]
 async fn a_slow_link_is_waited_for_but_not_for_long() {
-    let (app, proxy) = behind_a_proxy(Switch::On).await;
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     proxy.set(Way::Slow(Duration::from_millis(20)));
     in_time(ada.get("/me")).await.expect(200);
@@ -137,7 +124,7 @@ async fn a_slow_link_is_waited_for_but_not_for_long() {
 
 #[tokio::test]
 async fn no_registration_that_was_acknowledged_is_lost() {
-    let (app, proxy) = behind_a_proxy(Switch::Off).await;
+    let (app, proxy) = TestApp::behind_a_proxy(Switch::Off).await;
     let ada = app.member("ada").await;
     let mut registering = Vec::new();
     for number in 0..40 {

@@ -8,13 +8,14 @@ use clap::builder::Resettable;
 use clap::{Args as _, FromArgMatches as _};
 use tokio::sync::oneshot;
 use vestibule::clock::Clock;
-use vestibule::config::{Secret, Settings};
+use vestibule::config::{Secret, Settings, Switch};
 use vestibule::server::{Service, StartError};
 
 use super::actor::Actor;
 use super::database::{TestDatabase, fresh_dir};
 use super::http::Http;
 use super::mailbox::Mailbox;
+use super::proxy::Proxy;
 use super::{BOUND, canary, eventually};
 
 /// A service that is stopped when this is dropped.
@@ -59,6 +60,19 @@ impl TestApp {
     /// A service with settings as they are written on a command line.
     pub async fn with_flags(flags: &[&str]) -> Self {
         Self::on(TestDatabase::migrated().into(), Clock::default(), flags, |_| ()).await
+    }
+
+    /// A service that reaches its database through a proxy.
+    pub async fn behind_a_proxy(limits: Switch) -> (Self, Proxy) {
+        let mut proxy = None;
+        let app = Self::with(|settings| {
+            settings.rate_limits = limits;
+            let before = Proxy::before(settings.database_url.as_ref().unwrap().reveal());
+            settings.database_url = Some(Secret::from(before.url.clone()));
+            proxy = Some(before);
+        })
+        .await;
+        (app, proxy.unwrap())
     }
 
     /// A second instance beside this one: same database, same clock, same settings but for `change`.

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -32,6 +34,7 @@ struct State {
     /// Connections before this one are ended.
     cut_before: u64,
     next: u64,
+    asked: Arc<AtomicU64>,
 }
 
 /// The proxy; it ends when this is dropped.
@@ -87,6 +90,11 @@ impl Proxy {
         self.state.send_modify(|state| state.dead_before = state.next);
     }
 
+    /// How often the database was asked something: what is sent at once counts once, as it costs one round trip.
+    pub fn asked(&self) -> u64 {
+        self.state.borrow().asked.load(Ordering::Relaxed)
+    }
+
     /// How many connections there have been.
     pub fn connections(&self) -> u64 {
         self.state.borrow().next
@@ -133,14 +141,20 @@ async fn connect(client: TcpStream, target: Target, state: watch::Receiver<State
         Target::Unix(path) => {
             let Ok(server) = UnixStream::connect(path).await else { return };
             let (from_server, to_server) = server.into_split();
-            both(pump(from_client, to_server, state.clone(), number), pump(from_server, to_client, state, number))
-                .await;
+            both(
+                ask(from_client, to_server, state.clone(), number),
+                pump(from_server, to_client, state, number, || ()),
+            )
+            .await;
         }
         Target::Tcp(host, port) => {
             let Ok(server) = TcpStream::connect((host, port)).await else { return };
             let (from_server, to_server) = server.into_split();
-            both(pump(from_client, to_server, state.clone(), number), pump(from_server, to_client, state, number))
-                .await;
+            both(
+                ask(from_client, to_server, state.clone(), number),
+                pump(from_server, to_client, state, number, || ()),
+            )
+            .await;
         }
     }
 }
@@ -153,14 +167,24 @@ async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     }
 }
 
+async fn ask(from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin, state: watch::Receiver<State>, number: u64) {
+    let asked = Arc::clone(&state.borrow().asked);
+    let count = || {
+        asked.fetch_add(1, Ordering::Relaxed);
+    };
+    pump(from, to, state, number, count).await;
+}
+
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut state: watch::Receiver<State>,
     number: u64,
+    count: impl Fn(),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        count();
         let moves = |state: &State| state.way != Way::Frozen && state.dead_before <= number;
         let Ok(now) = state.wait_for(moves).await.map(|state| state.way.clone()) else { return };
         if let Way::Slow(delay) = now {
