@@ -82,6 +82,17 @@ async fn a_link_that_went_out_before_the_account_was_disabled_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_front_end_of_ones_own_gets_the_link() {
+    let app = TestApp::with_flags(&["--reset-url", "https://app.example.com/#/new-password?t={token}"]).await;
+    let ada = app.member("ada").await;
+    let letter = app.reset_link(&ada).await;
+    let token =
+        letter.link().strip_prefix("https://app.example.com/#/new-password?t=").expect("the address that was set");
+    app.reset(token, OTHER_PASSWORD).await.expect(204);
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+}
+
+#[tokio::test]
 async fn asking_changes_neither_password_nor_sessions() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;

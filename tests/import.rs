@@ -97,6 +97,22 @@ async fn an_account_moves_in_with_everything_it_has() {
 }
 
 #[tokio::test]
+async fn a_login_costs_one_hash_and_a_second_one_to_renew() {
+    let app = TestApp::start().await;
+    import(&app, &lines([row("ada@example.com"), row("bob@example.com")]), &[]).expect_success();
+    let cost = async |email: &str, password: &str, status: u16| {
+        let before = app.inside.hashing.computed();
+        assert_eq!(login(&app, email, password).await, status);
+        app.inside.hashing.computed() - before
+    };
+    assert_eq!(cost("ada@example.com", "a wrong guess", 401).await, 1);
+    assert_eq!(cost("ada@example.com", PASSWORD, 200).await, 2);
+    assert_eq!(cost("ada@example.com", PASSWORD, 200).await, 1);
+    assert_eq!(cost("ada@example.com", "a wrong guess", 401).await, 1);
+    assert_eq!(cost("bob@example.com", "a wrong guess", 401).await, 1);
+}
+
+#[tokio::test]
 async fn a_second_run_adds_nothing_also_after_hashes_were_renewed() {
     let app = TestApp::start().await;
     let input = lines((0..2500).map(|at| {

@@ -206,6 +206,64 @@ async fn delete_asks_first_and_takes_everything() {
     ada.register().await.expect(202);
 }
 
+/// The same on a terminal, where `input` is typed; `None` where there is no `script` that makes one.
+#[cfg(target_os = "linux")]
+fn user_at_a_terminal(app: &TestApp, arguments: &[&str], input: &str) -> Option<Run> {
+    let binary = env!("CARGO_BIN_EXE_vestibule");
+    let command = format!("'{binary}' user --database-url '{}' {}", app.database.url, arguments.join(" "));
+    let script = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut script = script.ok()?;
+    let mut keyboard = script.stdin.take().unwrap();
+    // What is typed before the question is thrown away, as is usual for passwords: so it is typed again until it counts.
+    for _ in 0..60 {
+        if script.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let _ = keyboard.write_all(input.as_bytes());
+    }
+    // Nobody types any more: whatever still waits ends.
+    drop(keyboard);
+    Some(Run(script.wait_with_output().unwrap()))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn delete_takes_nothing_but_yes_for_an_answer() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let Some(run) = user_at_a_terminal(&app, &["delete", "ada"], "y\n") else {
+        return eprintln!("not tested: there is no `script` here");
+    };
+    let said = run.stdout();
+    assert!(said.contains("delete ada with everything that belongs to it? Type yes: "), "{said}");
+    assert!(said.contains("nothing was deleted") && run.0.status.code() == Some(1), "{said}");
+    assert!(ada.is_signed_in().await);
+    let run = user_at_a_terminal(&app, &["delete", "ada"], "yes\n").unwrap();
+    assert!(run.0.status.success() && run.stdout().contains("is deleted"), "{}", run.stdout());
+    assert!(!ada.is_signed_in().await && !ada.can_sign_in().await);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_password_that_is_typed_is_not_shown() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let Some(run) = user_at_a_terminal(&app, &["set-password", "ada"], &format!("{OTHER_PASSWORD}\n")) else {
+        return eprintln!("not tested: there is no `script` here");
+    };
+    let said = run.stdout();
+    let (before, after) = said.split_once("new password (it is not shown): ").expect(&said);
+    assert!(run.0.status.success() && after.contains("is set"), "{said}");
+    // What was typed too early, before the question, the terminal itself has shown.
+    assert!(!after.split("is set").next().unwrap().contains(OTHER_PASSWORD), "{before} | {after}");
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
+}
+
 #[tokio::test]
 async fn a_name_that_nobody_has_gives_one_line_and_exit_status_one() {
     let app = TestApp::start().await;

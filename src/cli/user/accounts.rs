@@ -159,16 +159,23 @@ async fn create(settings: &Settings, email: &str, username: Option<&str>, is_con
 
 /// One line of standard input, under the policy of the service. Never an argument: other users of the machine see those.
 fn read_password(settings: &Settings, words: &[String]) -> anyhow::Result<Password> {
-    if std::io::stdin().is_terminal() {
-        eprint!("new password (it is shown): ");
-    }
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).context("standard input")?;
+    let line = read_hidden_line().context("standard input")?;
     let typed = line.trim_end_matches(['\r', '\n']);
     let policy = PasswordPolicy { min_length: settings.password_min_length.into() };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     policy.check(typed, &words).map_err(|error| anyhow!("the password {error}"))?;
     Ok(Password::new(typed))
+}
+
+fn read_hidden_line() -> std::io::Result<String> {
+    let terminal = console::Term::stderr();
+    if std::io::stdin().is_terminal() && terminal.is_term() {
+        eprint!("new password (it is not shown): ");
+        return terminal.read_secure_line();
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line)
 }
 
 fn is_sure(account: &str) -> anyhow::Result<bool> {
