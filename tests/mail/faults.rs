@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Duration as Span;
 
-use super::{app_at, app_with, fate_of, fate_that, mail_health, promise_many, promised, until_mail_is, wake};
+use super::{app_at, app_with, fate_of, fate_that, mail_health, promised, until_mail_is, wake};
 use crate::support::smtp::{Absent, Behaviour, Moment, SmtpCatcher};
 
 /// How long a letter may take whose server is asked every few seconds whether it is back.
@@ -97,7 +97,7 @@ async fn a_server_that_says_nothing_slows_nobody_down() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let app = app_with(&smtp).await;
-    promise_many(&app.database, 10).await;
+    app.database.promise_letters(10).await;
     for n in 0..10 {
         let asked_at = Instant::now();
         promised(&app, &format!("ada{n}")).await;
@@ -163,7 +163,7 @@ async fn connections_are_few_and_are_used_again() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::FinalDot, Behaviour::Delay(Duration::from_millis(20)));
     let app = app_with(&smtp).await;
-    promise_many(&app.database, 40).await;
+    app.database.promise_letters(40).await;
     let letters = smtp.wait_for(40).await;
     assert_eq!(letters.len(), 40);
     let connections = smtp.connections();

@@ -4,7 +4,6 @@ mod dev_mailbox;
 mod durable;
 mod faults;
 mod faults_tls;
-mod figures;
 mod golden;
 mod letters;
 mod limits;
@@ -94,24 +93,4 @@ async fn until_mail_is(app: &TestApp, health: &str) {
     let bound = std::time::Duration::from_secs(60);
     let what = format!("mail is {health}");
     crate::support::within(bound, &what, async || (mail_health(app).await == health).then_some(())).await;
-}
-
-/// Promises `count` letters at once, to addresses from `p1@example.com` on: what registrations leave in the tables,
-/// without the passwords.
-async fn promise_many(database: &crate::support::database::TestDatabase, count: usize) {
-    database.rows(&format!("{}; select pg_notify('vestibule_mails', '')", promises(count))).await;
-}
-
-fn promises(count: usize) -> String {
-    format!(
-        "with a as (insert into addresses select 'p' || n || '@example.com', \
-                    '$bcrypt-sha256$v=2,t=2b,r=10$......................$', now() \
-                    from generate_series(1, {count}) n returning canonical), \
-              u as (insert into users (id, email, email_canonical, password_hash, password_set_at, created_at) \
-                    select gen_random_uuid(), canonical, canonical, 'x', now(), now() from a returning id) \
-         insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
-         select gen_random_uuid(), id, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', 'request_id', '', \
-                'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), 'queued', now(), now(), 0, false \
-         from u"
-    )
 }

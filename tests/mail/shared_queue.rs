@@ -10,9 +10,10 @@ use vestibule::config::{Secret, Switch};
 use vestibule::db::Db;
 use vestibule::mail::queue;
 
-use super::{app_with, count_from_environment, promise_many, promised, promises, wake};
+use super::{app_with, count_from_environment, promised, wake};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::mailbox::promises;
 use crate::support::smtp::{Absent, SmtpCatcher};
 use crate::support::{TestApp, within};
 
@@ -30,7 +31,7 @@ async fn two_processes_on_one_queue_send_every_letter_once() {
         processes.push(process);
     }
     let began_at = Instant::now();
-    promise_many(&database, count).await;
+    database.promise_letters(count).await;
     within(Duration::from_secs(120), "the queue gets empty", async || {
         (database.number("select count(*) from mails where state <> 'sent'").await == 0).then_some(())
     })

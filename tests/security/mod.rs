@@ -12,7 +12,6 @@ mod pages;
 mod properties;
 mod stop;
 mod throttle;
-mod timing;
 
 use serde_json::{Value, json};
 

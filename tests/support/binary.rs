@@ -38,6 +38,13 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     })
 }
 
+/// The memory that a process has now, in KiB; nothing where the system does not say, or it has ended.
+pub fn memory_of(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()).map_or(0, |kib| kib.parse().unwrap())
+}
+
 /// A service that runs as a process of its own; killed when this is dropped.
 pub struct Process {
     child: Child,
@@ -75,9 +82,7 @@ impl Process {
 
     /// The memory that it has now, in KiB; nothing where the system does not say.
     pub fn memory(&self) -> u64 {
-        let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())) else { return 0 };
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
+        memory_of(self.child.id())
     }
 
     /// Waits until it says where it listens.

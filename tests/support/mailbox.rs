@@ -107,3 +107,26 @@ impl Mailbox {
         self.letters().await.is_empty()
     }
 }
+
+impl TestDatabase {
+    /// Promises that many letters at once, and has the worker told.
+    pub async fn promise_letters(&self, count: usize) {
+        self.rows(&format!("{}; select pg_notify('vestibule_mails', '')", promises(count))).await;
+    }
+}
+
+/// The statement that promises `count` letters to addresses from `p1@example.com` on: what registrations leave in the
+/// tables, without the passwords.
+pub fn promises(count: usize) -> String {
+    format!(
+        "with a as (insert into addresses select 'p' || n || '@example.com', \
+                    '$bcrypt-sha256$v=2,t=2b,r=10$......................$', now() \
+                    from generate_series(1, {count}) n returning canonical), \
+              u as (insert into users (id, email, email_canonical, password_hash, password_set_at, created_at) \
+                    select gen_random_uuid(), canonical, canonical, 'x', now(), now() from a returning id) \
+         insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
+         select gen_random_uuid(), id, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', 'request_id', '', \
+                'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), 'queued', now(), now(), 0, false \
+         from u"
+    )
+}

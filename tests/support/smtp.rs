@@ -64,6 +64,7 @@ pub struct Caught {
     pub from: String,
     pub to: Vec<String>,
     pub raw: Vec<u8>,
+    #[allow(dead_code, reason = "only benches/letters.rs asks")]
     pub at: Instant,
 }
 

@@ -1,0 +1,62 @@
+//! The figures that README and docs quote, each beside a floor that was measured in the same run: `cargo bench`, or
+//! `cargo bench -- answers letters` for some. On a quiet machine; a ratio travels, a time does not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    dead_code,
+    reason = "a bench fails like a test, prints, and uses a part of what tests use"
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+mod answers;
+mod import;
+mod letters;
+mod requests;
+
+use std::time::Duration;
+
+/// One line: what was measured, what it is compared with, and their ratio.
+fn figure(what: &str, value: &str, floor: &str, ratio: f64) {
+    println!("{what:48} {value:>16}   {floor:40} ratio {ratio:.3}");
+}
+
+/// The middle one, and the one that 99 of 100 do not exceed.
+fn median_and_p99(samples: &[Duration]) -> (Duration, Duration) {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    (sorted[sorted.len() / 2], sorted[(sorted.len() - 1) * 99 / 100])
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+fn ratio(value: Duration, floor: Duration) -> f64 {
+    value.as_secs_f64() / floor.as_secs_f64()
+}
+
+fn main() {
+    // cargo itself says `--bench`.
+    let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        if is_asked("answers") {
+            answers::measure().await;
+        }
+        if is_asked("requests") {
+            requests::measure().await;
+        }
+        if is_asked("letters") {
+            letters::measure().await;
+        }
+        if is_asked("import") {
+            import::measure().await;
+        }
+    });
+}
