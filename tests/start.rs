@@ -1,5 +1,6 @@
 //! The real binary: how it starts, refuses to start, ends, and comes back.
 
+use std::path::Path;
 use std::process::Output;
 
 use serde_json::json;
@@ -206,6 +207,32 @@ async fn with_nothing_set_up_it_brings_its_database_which_survives_a_kill() {
     let http = process.ready().await;
     let me = http.request("GET", "/me").header("Authorization", format!("Bearer {token}")).send().await.expect(200);
     assert_eq!(me.json()["confirmed"], true, "a session outlives a restart");
+}
+
+/// A system that is too old for the bundled programs, as far as they can tell.
+#[tokio::test]
+async fn where_the_bundled_database_cannot_run_an_installed_one_does_or_one_line_says_what_to_do() {
+    let dir = fresh_dir("data");
+    let variables = [("DATA_DIR", dir.to_str().unwrap()), ("POSTGRES_BIN_DIR", ""), ("RUST_LOG", "info")];
+    assert!(run(&["migrate"], &variables).status.success());
+    let mut folders = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let programs = folders.find(|path| path.to_str().unwrap().contains("postgres-runtime-")).expect("bundled programs");
+    std::fs::write(programs.join("bin/postgres"), "#!/bin/sh\necho an old system >&2\nexit 1\n").unwrap();
+    // Else they would be taken for damaged, and unpacked again.
+    std::fs::write(programs.join("cannot-run-here"), "").unwrap();
+    let output = run(&["migrate"], &variables);
+    let said = text(&output.stderr);
+    if output.status.success() {
+        assert!(said.contains("using the embedded PostgreSQL") && !said.contains("bundled"), "{said}");
+        assert!(said.contains("migrated the database"), "it has a cluster of its own: {said}");
+    } else {
+        let debian = |major: u32| Path::new(&format!("/usr/lib/postgresql/{major}/bin/initdb")).exists();
+        assert!(!(15..30).any(debian), "one is installed: {said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+        for word in ["an old system", "install postgresql", "DATABASE_URL", "POSTGRES_BIN_DIR"] {
+            assert!(said.contains(word), "{said}");
+        }
+    }
 }
 
 #[tokio::test]
