@@ -5,6 +5,8 @@ pub mod actor;
 pub mod answer;
 pub mod app;
 pub mod binary;
+pub mod browser;
+pub mod chromedriver;
 pub mod contract;
 pub mod database;
 pub mod http;
