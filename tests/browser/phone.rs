@@ -1,11 +1,13 @@
 //! The pages on a phone, by day and by night. Not `/docs/`: Swagger UI comes without a viewport, for those who develop.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{letter_page, open};
-use crate::support::TestApp;
 use crate::support::browser::Browser;
-use crate::support::life::{NOTICE, RESET};
+use crate::support::life::NOTICE;
+use crate::support::{TestApp, password_of};
 
 const WIDTH: u32 = 360;
 
@@ -21,20 +23,25 @@ async fn assert_fit(browser: &Browser, width: Option<u32>, scheme: &str, page: &
 /// Somebody whose address no phone shows in one line.
 const NAME: &str = "ada.augusta.king.countess.of.lovelace.who.wrote.the.first.one";
 
+/// Registers this address, by somebody who reads this language.
+async fn register(app: &TestApp, email: &str, language: &str) {
+    let fields = json!({ "email": email, "password": password_of("ada") });
+    let request = app.visitor().request("POST", "/register").header("Accept-Language", language);
+    request.json(&fields).send().await.expect(202);
+}
+
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn pages_and_letters_fit_a_phone_by_day_and_by_night() {
+async fn pages_fit_a_phone_by_day_and_by_night() {
     let app = TestApp::start().await;
-    let visitor = app.visitor().reached_at(&format!("{NAME}@example.com"));
-    visitor.register_as(json!({ "email": visitor.email, "password": visitor.password })).await.expect(202);
-    let confirm = app.mailbox.letter_to(&visitor.email).await.path();
+    let email = format!("{NAME}@example.com");
+    register(&app, &email, "en").await;
+    let confirm = app.mailbox.letter_to(&email).await.path();
     let bob = app.member("bob").await;
     let reset = app.reset_link(&bob).await.path();
     let (change, undo) = app.email_change(&bob, &format!("{NAME}@example.org")).await;
-    let letter = letter_page(&app, RESET).await;
-    let notice = letter_page(&app, NOTICE).await;
-    let paths =
-        [&confirm, &reset, &change, &undo, &letter, &notice, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
+    let letter = letter_page(&app, NOTICE).await;
+    let paths = [&confirm, &reset, &change, &undo, &letter, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
 
     let browser = Browser::start().await;
     for scheme in ["light", "dark"] {
@@ -42,10 +49,6 @@ async fn pages_and_letters_fit_a_phone_by_day_and_by_night() {
         for path in paths {
             open(&browser, &app, path).await;
             assert_fit(&browser, Some(WIDTH), scheme, path).await;
-            if path.starts_with("/dev/mailbox/") {
-                browser.enter_frame("iframe").await;
-                assert_fit(&browser, None, scheme, &format!("the letter of {path}")).await;
-            }
         }
     }
     open(&browser, &app, &reset).await;
@@ -57,4 +60,31 @@ async fn pages_and_letters_fit_a_phone_by_day_and_by_night() {
     browser.click("button").await;
     browser.expect("h1", "Address confirmed").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the page of a link that was spent").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn letters_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox() {
+    let app = TestApp::start().await;
+    for language in ["en", "de"] {
+        register(&app, &format!("{NAME}@{language}.example.com"), language).await;
+    }
+    let bob = app.member("bob").await;
+    app.reset_link(&bob).await;
+    app.email_change(&bob, &format!("{NAME}@example.org")).await;
+    let letters = app.mailbox.letters().await;
+    assert_eq!(letters.len(), 6);
+    let in_mailbox = letter_page(&app, NOTICE).await;
+
+    let browser = Browser::start().await;
+    for scheme in ["light", "dark"] {
+        browser.become_phone(WIDTH, scheme).await;
+        for letter in &letters {
+            browser.open(&format!("data:text/html;base64,{}", STANDARD.encode(&letter.html))).await;
+            assert_fit(&browser, Some(WIDTH), scheme, &letter.subject).await;
+        }
+        open(&browser, &app, &in_mailbox).await;
+        browser.enter_frame("iframe").await;
+        assert_fit(&browser, None, scheme, "the letter in the mailbox").await;
+    }
 }
