@@ -51,6 +51,7 @@ mod session;
 mod start;
 mod user_commands;
 
+mod browser;
 mod security;
 
 mod readme;

@@ -8,7 +8,6 @@ mod http;
 mod nothing_told;
 mod outages;
 mod overload;
-mod pages;
 mod properties;
 mod stop;
 mod throttle;

@@ -1,0 +1,70 @@
+//! The pages of links that prove an address, or take a change back: one button, and no need of scripts or of a mouse.
+
+use super::{letter_page, open};
+use crate::support::TestApp;
+use crate::support::browser::{Browser, ENTER};
+use crate::support::life::NOTICE;
+
+const NEW: &str = "ada@example.org";
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn without_scripts_looking_confirms_nothing_and_the_one_button_does() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    let link = app.mailbox.letter_to(&ada.email).await.path();
+    let browser = Browser::without_scripts().await;
+    for _ in 0..2 {
+        open(&browser, &app, &link).await;
+        assert!(!ada.passes_the_guard().await);
+        assert_eq!(browser.count("button, input, a").await, 1);
+        assert!(browser.text("main").await.contains(&ada.email));
+    }
+    browser.click("button").await;
+    browser.expect("h1", "Address confirmed").await;
+    assert!(browser.text("main").await.contains(&ada.email));
+    assert_eq!(browser.count("button").await, 0);
+    assert!(ada.passes_the_guard().await);
+    open(&browser, &app, &link).await;
+    browser.expect("h1", "Address confirmed").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn the_keyboard_alone_confirms() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    let browser = Browser::without_scripts().await;
+    open(&browser, &app, &app.mailbox.letter_to(&ada.email).await.path()).await;
+    browser.tab_to("button").await;
+    browser.press(ENTER).await;
+    browser.expect("h1", "Address confirmed").await;
+    assert!(ada.passes_the_guard().await);
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn another_address_is_confirmed_and_taken_back() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let (link, _) = app.email_change(&ada, NEW).await;
+    let browser = Browser::without_scripts().await;
+    open(&browser, &app, &link).await;
+    assert!(browser.text("main").await.contains(NEW));
+    assert!(!ada.reached_at(NEW).can_sign_in().await);
+    browser.click("button").await;
+    browser.expect("h1", "Address confirmed").await;
+    assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
+
+    // The button of the letter itself, which its frame opens in a tab of its own.
+    open(&browser, &app, &letter_page(&app, NOTICE).await).await;
+    browser.enter_frame("iframe").await;
+    browser.click("a.button").await;
+    browser.enter_other_tab().await;
+    browser.expect("h1", "Take the change back").await;
+    assert!(browser.text("main").await.contains(&ada.email));
+    assert!(!ada.can_sign_in().await);
+    browser.click("button").await;
+    browser.expect("h1", "The change is taken back").await;
+    assert!(ada.can_sign_in().await && !ada.reached_at(NEW).can_sign_in().await);
+}

@@ -1,0 +1,90 @@
+//! The pages on a phone, by day and by night. Not `/docs/`: Swagger UI comes without a viewport, for those who develop.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::{letter_page, open};
+use crate::support::browser::Browser;
+use crate::support::life::NOTICE;
+use crate::support::{TestApp, password_of};
+
+const WIDTH: u32 = 360;
+
+/// Finds what is wrong with a page or a letter; see there.
+const AUDIT: &str = include_str!("audit.js");
+
+/// Demands that nothing is wrong with what the browser shows.
+async fn assert_fit(browser: &Browser, width: Option<u32>, scheme: &str, page: &str) {
+    let faults = browser.script(AUDIT, json!([width, scheme])).await;
+    assert_eq!(faults, Value::Array(Vec::new()), "{page}, {scheme}: {faults:#}");
+}
+
+/// Somebody whose address no phone shows in one line.
+const NAME: &str = "ada.augusta.king.countess.of.lovelace.who.wrote.the.first.one";
+
+/// Registers this address, by somebody who reads this language.
+async fn register(app: &TestApp, email: &str, language: &str) {
+    let fields = json!({ "email": email, "password": password_of("ada") });
+    let request = app.visitor().request("POST", "/register").header("Accept-Language", language);
+    request.json(&fields).send().await.expect(202);
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn pages_fit_a_phone_by_day_and_by_night() {
+    let app = TestApp::start().await;
+    let email = format!("{NAME}@example.com");
+    register(&app, &email, "en").await;
+    let confirm = app.mailbox.letter_to(&email).await.path();
+    let bob = app.member("bob").await;
+    let reset = app.reset_link(&bob).await.path();
+    let (change, undo) = app.email_change(&bob, &format!("{NAME}@example.org")).await;
+    let letter = letter_page(&app, NOTICE).await;
+    let paths = [&confirm, &reset, &change, &undo, &letter, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
+
+    let browser = Browser::start().await;
+    for scheme in ["light", "dark"] {
+        browser.become_phone(WIDTH, scheme).await;
+        for path in paths {
+            open(&browser, &app, path).await;
+            assert_fit(&browser, Some(WIDTH), scheme, path).await;
+        }
+    }
+    open(&browser, &app, &reset).await;
+    browser.type_into("input[type=password]", "short").await;
+    browser.click("button").await;
+    browser.expect("[role=alert]", "does not do").await;
+    assert_fit(&browser, Some(WIDTH), "dark", "the form with a complaint").await;
+    open(&browser, &app, &confirm).await;
+    browser.click("button").await;
+    browser.expect("h1", "Address confirmed").await;
+    assert_fit(&browser, Some(WIDTH), "dark", "the page of a link that was spent").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn letters_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox() {
+    let app = TestApp::start().await;
+    for language in ["en", "de"] {
+        register(&app, &format!("{NAME}@{language}.example.com"), language).await;
+    }
+    let bob = app.member("bob").await;
+    app.reset_link(&bob).await;
+    app.email_change(&bob, &format!("{NAME}@example.org")).await;
+    let letters = app.mailbox.letters().await;
+    assert_eq!(letters.len(), 6);
+    let in_mailbox = letter_page(&app, NOTICE).await;
+
+    let browser = Browser::start().await;
+    for scheme in ["light", "dark"] {
+        browser.become_phone(WIDTH, scheme).await;
+        for letter in &letters {
+            browser.open(&format!("data:text/html;base64,{}", STANDARD.encode(&letter.html))).await;
+            assert_fit(&browser, Some(WIDTH), scheme, &letter.subject).await;
+        }
+        open(&browser, &app, &in_mailbox).await;
+        browser.enter_frame("iframe").await;
+        assert_fit(&browser, None, scheme, "the letter in the mailbox").await;
+    }
+}

@@ -1,0 +1,55 @@
+//! Swagger UI under `/docs/`: the story of the README, clicked.
+
+use super::open;
+use crate::support::TestApp;
+use crate::support::browser::{Browser, MARK_ALL};
+
+/// Opens an operation, fills in its body where one is given instead of the example, executes it, and waits for the status.
+async fn execute(browser: &Browser, operation: &str, body: Option<&str>, status: &str) {
+    let block = format!("#operations-{operation}");
+    if browser.count(&format!("{block}.is-open")).await == 0 {
+        browser.click(&format!("{block} .opblock-summary-control")).await;
+    }
+    if let Some(body) = body {
+        browser.type_into(&format!("{block} textarea"), &format!("{MARK_ALL}{body}")).await;
+    }
+    browser.click(&format!("{block} .execute")).await;
+    browser.expect(&format!("{block} .live-responses-table tbody .response-col_status"), status).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn try_it_out_tells_the_story_to_its_end() {
+    let app = TestApp::start().await;
+    let browser = Browser::start().await;
+    open(&browser, &app, "/docs/").await;
+    execute(&browser, "account-register_account", None, "202").await;
+    execute(&browser, "session-create_session", None, "200").await;
+    execute(&browser, "session-list_sessions", None, "403").await;
+    browser.expect("#operations-session-list_sessions .live-responses-table", "\"unconfirmed\"").await;
+
+    app.mailbox.letter_to("ada@example.com").await;
+    open(&browser, &app, "/dev/mailbox").await;
+    browser.click("table a").await;
+    browser.click("main li a").await;
+    browser.expect("h1", "Confirm your address").await;
+    browser.click("form button").await;
+    browser.expect("h1", "Address confirmed").await;
+
+    open(&browser, &app, "/docs/").await;
+    execute(&browser, "session-list_sessions", None, "200").await;
+    browser.expect("#operations-session-list_sessions .live-responses-table", "\"current\": true").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn what_is_typed_into_a_body_is_what_is_sent() {
+    let app = TestApp::start().await;
+    let browser = Browser::start().await;
+    let ada = app.member("ada").await;
+    open(&browser, &app, "/docs/").await;
+    let login = |password: &str| format!(r#"{{"email": "{}", "password": "{password}"}}"#, ada.email);
+    execute(&browser, "session-create_session", Some(&login("wrong")), "401").await;
+    execute(&browser, "session-create_session", Some(&login(&ada.password)), "200").await;
+    execute(&browser, "session-list_sessions", None, "200").await;
+}
