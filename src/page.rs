@@ -18,6 +18,9 @@ const LETTER_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline
 /// The style of all pages.
 pub const STYLE: &str = include_str!("../templates/pages/style.css");
 
+/// The page around Swagger UI: its own has no viewport, so that a phone shows it too small to read.
+pub const DOCS: &str = include_str!("../templates/pages/docs.html");
+
 /// What a browser sees of a link.
 #[derive(Debug)]
 pub enum LinkPage {

@@ -18,6 +18,9 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
                            img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                            frame-ancestors 'none'";
 
+/// What is in the binary changes with the binary.
+const FILES_AGE: &str = "max-age=3600";
+
 /// The OpenAPI document
 ///
 /// This document, as the service that answers it is set.
@@ -34,6 +37,7 @@ pub(super) fn pages(config: &mut ServiceConfig) {
     config
         .service(route::read_only("/", || Route::new().to(to_docs)))
         .service(route::read_only("/docs", || Route::new().to(to_docs)))
+        .service(route::read_only("/docs/", || Route::new().to(docs)))
         .service(route::read_only("/docs/{file:.*}", || Route::new().to(swagger_file)))
         .service(route::read_only("/style.css", || Route::new().to(style)));
 }
@@ -44,9 +48,16 @@ async fn to_docs() -> HttpResponse {
 
 async fn style() -> HttpResponse {
     HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "max-age=3600"))
+        .insert_header((CACHE_CONTROL, FILES_AGE))
         .content_type("text/css; charset=utf-8")
         .body(page::STYLE)
+}
+
+async fn docs() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY))
+        .content_type("text/html; charset=utf-8")
+        .body(page::DOCS)
 }
 
 async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> {
@@ -58,7 +69,7 @@ async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> 
     let file = utoipa_swagger_ui::serve(&file, Arc::new(config)).map_err(Problem::internal)?;
     let file = file.ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY));
+    answer.insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY)).insert_header((CACHE_CONTROL, FILES_AGE));
     if file.gzpipped {
         answer.insert_header((CONTENT_ENCODING, "gzip"));
     }

@@ -1,4 +1,5 @@
-//! The pages on a phone, by day and by night. Not `/docs/`: Swagger UI comes without a viewport, for those who develop.
+//! The pages on a phone, by day and by night. Of `/docs/`, whose inside is not ours, only that it is
+//! laid out for a phone at all.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,6 +61,8 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
     browser.click("button").await;
     browser.expect("h1", "Address confirmed").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the page of a link that was spent").await;
+    open(&browser, &app, "/docs/").await;
+    assert_eq!(browser.script("return document.documentElement.clientWidth", json!([])).await, WIDTH);
 }
 
 #[tokio::test]
