@@ -9,8 +9,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::client::Occasion;
-use crate::db::Connection;
 use crate::db::schema::events;
+use crate::db::{CLEANING_BATCH, Connection};
 use crate::user::UserId;
 
 macro_rules! kinds {
@@ -149,10 +149,12 @@ pub async fn list(conn: &mut Connection, user_id: UserId, limit: i64) -> QueryRe
         .await
 }
 
-/// Deletes the events before `before`.
+/// Deletes some of the events before `before`.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn delete_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::delete(events::table.filter(events::at.lt(before))).execute(conn).await
+    let old = events::table.filter(events::at.lt(before));
+    let some: Vec<Uuid> = old.select(events::id).limit(CLEANING_BATCH).load(conn).await?;
+    diesel::delete(events::table.filter(events::id.eq_any(some))).execute(conn).await
 }

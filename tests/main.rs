@@ -35,6 +35,7 @@ mod show_account;
 
 mod address;
 mod architecture;
+mod cleaning;
 mod contract;
 mod errors;
 mod events;

@@ -10,6 +10,9 @@ mod pool;
 #[expect(missing_docs, reason = "generated")]
 pub mod schema;
 
+/// How many rows a clean-up deletes at once: that many take milliseconds, and hold up nobody.
+pub const CLEANING_BATCH: i64 = 1000;
+
 pub use error::DbError;
 pub use migrate::MIGRATIONS;
 pub use pool::{Connection, Db, in_limited_time};

@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::Connection;
 use crate::db::schema::departures;
+use crate::db::{CLEANING_BATCH, Connection};
 use crate::user;
 
 use super::LetterKind;
@@ -90,12 +90,14 @@ pub(super) async fn stay(conn: &mut Connection, mail_id: Uuid) -> QueryResult<us
     diesel::delete(departures::table.find(mail_id)).execute(conn).await
 }
 
-/// Forgets the departures before `before`.
+/// Forgets some of the departures before `before`.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn delete_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::delete(departures::table.filter(departures::left_at.lt(before))).execute(conn).await
+    let old = departures::table.filter(departures::left_at.lt(before));
+    let some: Vec<Uuid> = old.select(departures::mail_id).limit(CLEANING_BATCH).load(conn).await?;
+    diesel::delete(departures::table.filter(departures::mail_id.eq_any(some))).execute(conn).await
 }
 
 #[cfg(test)]

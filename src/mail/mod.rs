@@ -32,7 +32,7 @@ use diesel::QueryResult;
 
 use crate::db::Connection;
 
-/// Forgets the departures of letters that limit nothing any more.
+/// Forgets some of the departures that limit nothing any more.
 ///
 /// # Errors
 /// Those of the database.

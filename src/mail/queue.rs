@@ -9,8 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::client::Occasion;
-use crate::db::Connection;
 use crate::db::schema::{mails, users};
+use crate::db::{CLEANING_BATCH, Connection};
 use crate::user::UserId;
 
 use super::{LetterKind, Promise};
@@ -245,13 +245,14 @@ pub async fn set_parked(conn: &mut Connection, mail: &Claimed, reason: &str) -> 
         .await
 }
 
-/// Deletes what was sent or given up before `before`.
+/// Deletes some of what was sent or given up, and queued before `before`.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn delete_done_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    let done = mails::table.filter(mails::state.ne("queued")).filter(mails::queued_at.lt(before));
-    diesel::delete(done).execute(conn).await
+    let done = || mails::table.filter(mails::state.ne("queued")).filter(mails::queued_at.lt(before));
+    let some: Vec<Uuid> = done().select(mails::id).limit(CLEANING_BATCH).load(conn).await?;
+    diesel::delete(done().filter(mails::id.eq_any(some))).execute(conn).await
 }
 
 /// The row, as long as the claim is ours: who lost it must not overrule who has it now.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::Duration as Span;
+use chrono::{DateTime, Duration as Span, Utc};
 use diesel::QueryResult;
 
 use crate::app::App;
+use crate::db::{Connection, DbError};
 use crate::{event, mail, session, throttle, user};
 
 /// How often: what the contract removes "within the hour" goes well within it.
@@ -23,28 +24,57 @@ const UNUSED_ADDRESS_TTL: Span = Span::hours(1);
 pub(super) async fn run(app: &App) {
     app.db.wait_until_migrated().await;
     loop {
-        if let Err(error) = app.db.run(async |conn| clean(app, conn).await).await {
-            log::warn!("cleaning up failed, trying again later: {error}");
-        }
+        clean(app).await;
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-async fn clean(app: &App, conn: &mut crate::db::Connection) -> QueryResult<()> {
+async fn clean(app: &App) {
     let now = app.clock.now();
-    let unconfirmed = user::queries::delete_unconfirmed_before(conn, now - user::UNCONFIRMED_TTL).await?;
-    let addresses = user::queries::delete_unused_addresses(conn, now - UNUSED_ADDRESS_TTL).await?;
-    let sessions = session::queries::delete_ended(conn, now).await?;
-    let mails = mail::queue::delete_done_before(conn, now - MAIL_TTL).await?;
-    mail::delete_old_departures(conn, now).await?;
-    throttle::delete_old(conn, now).await?;
-    event::delete_before(conn, now - EVENT_TTL).await?;
-    user::email_change::delete_before(conn, now - EMAIL_CHANGE_TTL).await?;
-    if unconfirmed + addresses + sessions + mails > 0 {
-        log::info!(
-            "cleaned up: {unconfirmed} unconfirmed accounts, {addresses} unused addresses, {sessions} ended sessions, \
-             {mails} old mails"
-        );
+    let unconfirmed = now - user::UNCONFIRMED_TTL;
+    all(app, "unconfirmed accounts", async |conn| user::cleaning::delete_unconfirmed_before(conn, unconfirmed).await)
+        .await;
+    all(app, "ended sessions", async |conn| session::queries::delete_ended(conn, now).await).await;
+    all(app, "old mails", async |conn| mail::queue::delete_done_before(conn, now - MAIL_TTL).await).await;
+    all(app, "old departures", async |conn| mail::delete_old_departures(conn, now).await).await;
+    all(app, "old counters", async |conn| throttle::delete_old(conn, now).await).await;
+    all(app, "old events", async |conn| event::delete_before(conn, now - EVENT_TTL).await).await;
+    let changed = now - EMAIL_CHANGE_TTL;
+    all(app, "old changes of address", async |conn| user::email_change::delete_before(conn, changed).await).await;
+    unused_addresses(app, now - UNUSED_ADDRESS_TTL).await;
+}
+
+/// Some at a time, until there are none: what piled up would take longer at once than a statement may.
+async fn all(app: &App, what: &str, mut some: impl AsyncFnMut(&mut Connection) -> QueryResult<usize>) {
+    let mut total = 0;
+    let result = loop {
+        match app.db.run(&mut some).await {
+            Ok(0) => break Ok(()),
+            Ok(count) => total += count,
+            Err(error) => break Err(error),
+        }
+    };
+    report(what, total, result);
+}
+
+/// All addresses are looked at, a slice at a time.
+async fn unused_addresses(app: &App, before: DateTime<Utc>) {
+    let (mut total, mut after) = (0, Some(String::new()));
+    let mut result = Ok(());
+    while let Some(from) = after.take() {
+        match app.db.run(async |conn| user::cleaning::delete_unused_addresses(conn, before, &from).await).await {
+            Ok((count, next)) => (total, after) = (total + count, next),
+            Err(error) => result = Err(error),
+        }
     }
-    Ok(())
+    report("unused addresses", total, result);
+}
+
+fn report(what: &str, total: usize, result: Result<(), DbError>) {
+    if total > 0 {
+        log::info!("cleaned up: {total} {what}");
+    }
+    if let Err(error) = result {
+        log::warn!("cleaning up {what} failed, trying again later: {error}");
+    }
 }

@@ -8,8 +8,8 @@ use diesel_async::RunQueryDsl;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::db::Connection;
 use crate::db::schema::{sessions, users};
+use crate::db::{CLEANING_BATCH, Connection};
 use crate::password::PasswordHash;
 use crate::user::{User, UserId};
 
@@ -159,11 +159,15 @@ pub async fn delete_all(conn: &mut Connection, user_id: UserId, keep: Option<Uui
     }
 }
 
-/// Deletes the sessions that have ended.
+/// Deletes some of the sessions that have ended.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn delete_ended(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
-    let is_idle = sql::<Bool>("last_seen_at + idle_seconds * interval '1 second' <= ").bind::<Timestamptz, _>(now);
-    diesel::delete(sessions::table.filter(sessions::expires_at.le(now).or(is_idle))).execute(conn).await
+    let ended = || {
+        let is_idle = sql::<Bool>("last_seen_at + idle_seconds * interval '1 second' <= ").bind::<Timestamptz, _>(now);
+        sessions::table.filter(sessions::expires_at.le(now).or(is_idle))
+    };
+    let some: Vec<Uuid> = ended().select(sessions::id).limit(CLEANING_BATCH).load(conn).await?;
+    diesel::delete(ended().filter(sessions::id.eq_any(some))).execute(conn).await
 }

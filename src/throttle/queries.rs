@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
-use crate::db::Connection;
 use crate::db::schema::{account_throttles, client_throttles};
+use crate::db::{CLEANING_BATCH, Connection};
 use crate::user::User;
 
 use super::policy::{Action, Failures, LOCKED_AT, Wait, Window};
@@ -84,17 +84,22 @@ pub async fn count_registration(
     }
 }
 
-/// Deletes counters that say nothing any more.
+/// Deletes some of the counters that say nothing any more.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn delete_old(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
-    let forgotten = account_throttles::table
-        .filter(account_throttles::last_at.lt(now - MEMORY))
-        .filter(account_throttles::failures.lt(LOCKED_AT));
-    let names = diesel::delete(forgotten).execute(conn).await?;
-    let over = client_throttles::table.filter(client_throttles::window_ends_at.lt(now));
-    Ok(names + diesel::delete(over).execute(conn).await?)
+    let forgotten = || {
+        account_throttles::table
+            .filter(account_throttles::last_at.lt(now - MEMORY))
+            .filter(account_throttles::failures.lt(LOCKED_AT))
+    };
+    let some: Vec<Vec<u8>> =
+        forgotten().select(account_throttles::name_sha256).limit(CLEANING_BATCH).load(conn).await?;
+    let names = diesel::delete(forgotten().filter(account_throttles::name_sha256.eq_any(some))).execute(conn).await?;
+    let over = || client_throttles::table.filter(client_throttles::window_ends_at.lt(now));
+    let some: Vec<ipnet::IpNet> = over().select(client_throttles::client).limit(CLEANING_BATCH).load(conn).await?;
+    Ok(names + diesel::delete(over().filter(client_throttles::client.eq_any(some))).execute(conn).await?)
 }
 
 async fn lock_client(conn: &mut Connection, client: IpAddr, action: Action, now: DateTime<Utc>) -> QueryResult<Window> {

@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::Connection;
 use crate::db::schema::email_changes;
+use crate::db::{CLEANING_BATCH, Connection};
 
 use super::{Email, UserId, queries};
 
@@ -157,10 +157,12 @@ pub async fn list(conn: &mut Connection, user_id: UserId) -> QueryResult<Vec<Ema
         .await
 }
 
-/// Deletes the changes that were asked for before `before`.
+/// Deletes some of the changes that were asked for before `before`.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn delete_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::delete(email_changes::table.filter(email_changes::requested_at.lt(before))).execute(conn).await
+    let old = email_changes::table.filter(email_changes::requested_at.lt(before));
+    let some: Vec<Uuid> = old.select(email_changes::id).limit(CLEANING_BATCH).load(conn).await?;
+    diesel::delete(email_changes::table.filter(email_changes::id.eq_any(some))).execute(conn).await
 }

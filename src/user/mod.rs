@@ -1,6 +1,7 @@
 //! Who somebody is: addresses, usernames, accounts.
 
 pub mod changes;
+pub mod cleaning;
 mod email;
 pub mod email_change;
 pub mod export;

@@ -275,23 +275,3 @@ pub async fn set_password_hash_if_alone(
     set_parameters(conn, &user.email_canonical, parameters).await?;
     Ok(true)
 }
-
-/// Deletes the accounts that were registered before `before` and never confirmed.
-///
-/// # Errors
-/// Those of the database.
-pub async fn delete_unconfirmed_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    let stale = users::table.filter(users::confirmed_at.is_null()).filter(users::created_at.lt(before));
-    diesel::delete(stale).execute(conn).await
-}
-
-/// Forgets the addresses that no account has, and that were made known before `before`: a registration that is being
-/// hashed needs its own for a moment.
-///
-/// # Errors
-/// Those of the database.
-pub async fn delete_unused_addresses(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    let used = users::table.filter(users::email_canonical.eq(addresses::canonical));
-    let unused = addresses::table.filter(addresses::created_at.lt(before)).filter(not(exists(used)));
-    diesel::delete(unused).execute(conn).await
-}

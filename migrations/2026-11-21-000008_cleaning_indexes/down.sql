@@ -1,0 +1,2 @@
+drop index mails_done_idx;
+drop index mails_user_id_idx;
