@@ -149,6 +149,20 @@ pub async fn list(conn: &mut Connection, user_id: UserId, limit: i64) -> QueryRe
         .await
 }
 
+/// When the `n`th latest event of this kind happened to an account, if there are so many.
+///
+/// # Errors
+/// Those of the database.
+pub async fn nth_latest(
+    conn: &mut Connection,
+    user_id: UserId,
+    kind: EventKind,
+    n: i64,
+) -> QueryResult<Option<DateTime<Utc>>> {
+    let of_kind = events::table.filter(events::user_id.eq(user_id.0)).filter(events::kind.eq(kind.name()));
+    of_kind.order(events::at.desc()).offset(n - 1).select(events::at).first(conn).await.optional()
+}
+
 /// Deletes some of the events before `before`.
 ///
 /// # Errors

@@ -196,3 +196,18 @@ async fn the_same_address_in_another_spelling_is_no_stranger() {
     ada.change_password(OTHER_PASSWORD).await.expect(204);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
 }
+
+#[tokio::test]
+async fn one_account_writes_to_ten_strangers_an_hour_and_no_more() {
+    let app = crate::security::limited().await;
+    let ada = app.member("ada").await;
+    for number in 0..10 {
+        ada.change_email(&format!("{number}@example.org")).await.expect(202);
+    }
+    let told = crate::security::wait_of(ada.change_email("one-more@example.org").await);
+    assert!((3590..=3600).contains(&told), "{told}");
+    app.mailbox.exactly("one-more@example.org", 0).await;
+    app.clock.advance(Duration::seconds(told));
+    ada.elsewhere().await.change_email("one-more@example.org").await.expect(202);
+    app.mailbox.letter_about("one-more@example.org", NEW_ADDRESS).await;
+}

@@ -85,3 +85,23 @@ async fn only_a_confirmed_account_may() {
     app.visitor().change_username(&json!("countess")).await.expect_problem(401, "unauthenticated");
     assert_eq!(ada.get("/me").await.json()["username"], "ada");
 }
+
+#[tokio::test]
+async fn ten_changes_an_hour_are_enough_and_none_is_none() {
+    let app = crate::security::limited().await;
+    let ada = app.member("ada").await;
+    let events = "select count(*) from events where kind = 'username_changed'";
+    for _ in 0..20 {
+        ada.change_username(&json!("ada")).await.expect(200);
+    }
+    assert_eq!(app.database.number(events).await, 0);
+    for number in 0..10 {
+        ada.change_username(&json!(format!("ada{number}"))).await.expect(200);
+    }
+    let told = crate::security::wait_of(ada.change_username(&json!("countess")).await);
+    assert!((3590..=3600).contains(&told), "{told}");
+    assert_eq!(ada.get("/me").await.json()["username"], "ada9");
+    assert_eq!(app.database.number(events).await, 10);
+    app.clock.advance(chrono::Duration::seconds(told));
+    ada.change_username(&json!("countess")).await.expect(200);
+}

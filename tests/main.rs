@@ -45,6 +45,7 @@ mod mail;
 mod import;
 mod import_faults;
 mod mail_smtp;
+mod outrun;
 mod passlib;
 mod races;
 mod schema;

@@ -6,7 +6,7 @@ use std::future::Future;
 use serde_json::json;
 
 use crate::support::life::OTHER_PASSWORD;
-use crate::support::{Answer, TestApp, eventually, password_of};
+use crate::support::{Answer, TestApp, password_of};
 
 async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(tries: Vec<F>) -> Vec<Answer> {
     let tries: Vec<_> = tries.into_iter().map(tokio::spawn).collect();
@@ -128,21 +128,6 @@ async fn many_logins_at_once_all_get_sessions_of_their_own() {
     assert_eq!(ids.len(), 12);
 }
 
-/// Holds the row of an address until this is dropped, so that whoever comes for it waits in line.
-async fn hold(app: &TestApp, canonical: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&app.database.url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    let hold = format!("begin; select 1 from addresses where canonical = '{canonical}' for update");
-    client.batch_execute(&hold).await.unwrap();
-    client
-}
-
-async fn wait_for_line_of(app: &TestApp, count: i64) {
-    let waiting =
-        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    eventually("somebody waits", async || (app.database.number(waiting).await == count).then_some(())).await;
-}
-
 #[tokio::test]
 async fn a_change_of_address_waits_for_a_reset_and_never_both_for_each_other() {
     let app = TestApp::start().await;
@@ -151,13 +136,14 @@ async fn a_change_of_address_waits_for_a_reset_and_never_both_for_each_other() {
         let actor = app.member(name).await;
         let (link, undo_link) = app.email_change(&actor, &format!("{name}@new.example")).await;
         let reset_token = app.reset_link(&actor).await.token();
-        let held = hold(&app, &actor.email).await;
+        let row = format!("select 1 from addresses where canonical = '{}' for update", actor.email);
+        let held = app.database.hold(&row).await;
         let (visitor, password) = (app.visitor(), json!({ "token": reset_token, "password": OTHER_PASSWORD }));
         let reset = tokio::spawn(async move { visitor.post_json("/password/reset", &password).await });
-        wait_for_line_of(&app, 1).await;
+        app.database.until_waiting(1).await;
         let (visitor, path) = (app.visitor(), if undo { undo_link } else { link });
         let change = tokio::spawn(async move { visitor.post(&path).await });
-        wait_for_line_of(&app, 2).await;
+        app.database.until_waiting(2).await;
         drop(held);
         // The reset drops the change that waits, and its link with it.
         assert_eq!((reset.await.unwrap().status, change.await.unwrap().status), (204, 410), "{name}");

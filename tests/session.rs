@@ -224,3 +224,15 @@ async fn the_database_gives_no_token_away() {
     }
     assert!(seen >= 4, "{seen} rows");
 }
+
+#[tokio::test]
+async fn a_short_idle_time_does_not_end_a_session_in_use() {
+    let app = TestApp::with_flags(&["--session-idle-ttl", "30s"]).await;
+    let ada = app.member("ada").await;
+    for _ in 0..5 {
+        app.clock.advance(Duration::seconds(20));
+        assert!(ada.is_signed_in().await);
+    }
+    app.clock.advance(Duration::seconds(31));
+    assert!(!ada.is_signed_in().await);
+}

@@ -12,7 +12,7 @@ use crate::db::Connection;
 use crate::event::{self, EventKind};
 use crate::guard::Confirmed;
 use crate::mail::{LetterKind, Promise, queue};
-use crate::password::{Password, PasswordHash};
+use crate::password::{HashParameters, Password, PasswordHash};
 use crate::problem::{Code, FieldIssue, FieldProblem, Problem};
 use crate::proof::{self, Proved};
 use crate::session;
@@ -39,6 +39,18 @@ impl FromFields for PasswordChange {
     }
 }
 
+/// How often the new password is hashed when others renew the parameters meanwhile.
+const TRIES: usize = 3;
+
+/// What came of setting it.
+enum Outcome {
+    Set,
+    /// A login, or a change of address, gave the account these parameters meanwhile.
+    Renewed(HashParameters),
+    /// Another change, or a reset, was quicker: the session that asked is gone with it.
+    Outrun,
+}
+
 /// Change one's password
 ///
 /// Every other session ends, and the owner is told by mail.
@@ -60,26 +72,41 @@ pub async fn change_password(
     let new_password = judged
         .map_err(|weak| Problem::validation_failed(vec![FieldProblem::new("new_password", FieldIssue::from(weak))]))?;
     let proved = proof::current_password(&app, &occasion, user, &change.current_password).await?;
-    let hash = app.hashing.hash(new_password.password(), &proved.parameters).await?;
-    let set = app.db.transaction(async |conn| set(conn, &confirmed, &proved, &hash, &occasion).await).await?;
-    if !set {
-        // Another change, or a reset, was quicker: the session that asked is gone with it.
-        return Err(Problem::new(Code::Unauthenticated));
+    let mut parameters = proved.parameters.clone();
+    for _ in 0..TRIES {
+        let hash = app.hashing.hash(new_password.password(), &parameters).await?;
+        let set = async |conn: &mut Connection| set(conn, &confirmed, &proved, (&parameters, &hash), &occasion).await;
+        match app.db.transaction(set).await? {
+            Outcome::Set => {
+                app.mailer.wake();
+                return Ok(HttpResponse::NoContent().finish());
+            }
+            Outcome::Renewed(current) => parameters = current,
+            Outcome::Outrun => return Err(Problem::new(Code::Unauthenticated)),
+        }
     }
-    app.mailer.wake();
-    Ok(HttpResponse::NoContent().finish())
+    Err(Problem::new(Code::Unavailable))
 }
 
 async fn set(
     conn: &mut Connection,
     confirmed: &Confirmed,
     proved: &Proved,
-    hash: &PasswordHash,
+    (parameters, hash): (&HashParameters, &PasswordHash),
     occasion: &Occasion,
-) -> QueryResult<bool> {
+) -> QueryResult<Outcome> {
     let Confirmed { user, session_id } = confirmed;
+    if !changes::lock_unchanged(conn, user).await? {
+        return Ok(Outcome::Outrun);
+    }
+    // A hash under other parameters than those of the address would never match again.
+    match changes::find_password(conn, user.id()).await? {
+        Some((current, _)) if current == *parameters => {}
+        Some((current, _)) => return Ok(Outcome::Renewed(current)),
+        None => return Ok(Outcome::Outrun),
+    }
     if !changes::set_password(conn, user.id(), user.password_set_at, hash, occasion.at).await? {
-        return Ok(false);
+        return Ok(Outcome::Outrun);
     }
     proved.attempt.settle(conn, user).await?;
     // Whoever knew the old password may have asked for another address.
@@ -88,5 +115,5 @@ async fn set(
     event::record(conn, user.id(), EventKind::PasswordChanged, occasion).await?;
     let told = Promise::to_address(LetterKind::PasswordChanged, user.id(), &user.email);
     queue::insert(conn, told, occasion).await?;
-    Ok(true)
+    Ok(Outcome::Set)
 }

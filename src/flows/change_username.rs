@@ -9,10 +9,11 @@ use crate::client::Occasion;
 use crate::event::{self, EventKind};
 use crate::guard::Confirmed;
 use crate::problem::{Code, Problem};
+use crate::throttle;
 use crate::user::{Username, changes};
 
 use super::answers::AccountView;
-use super::responses::{BodyProblems, ConfirmedChange, DatabaseFaults, Taken};
+use super::responses::{BodyProblems, ConfirmedChange, DatabaseFaults, Taken, Throttled};
 
 /// What of an account can be changed without more ado.
 #[derive(Debug, ToSchema)]
@@ -34,7 +35,7 @@ impl FromFields for AccountChange {
 #[utoipa::path(
     patch, path = "/me", tag = "account", request_body = AccountChange,
     responses((status = 200, description = "The account as it is now", body = AccountView),
-              ConfirmedChange, BodyProblems, Taken, DatabaseFaults),
+              ConfirmedChange, BodyProblems, Taken, Throttled, DatabaseFaults),
     security(("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn update_account(
@@ -43,14 +44,21 @@ pub async fn update_account(
     occasion: Occasion,
     Json(change): Json<AccountChange>,
 ) -> Result<HttpResponse, Problem> {
-    let id = confirmed.user.id();
+    let user = &confirmed.user;
+    if user.username.as_deref() == change.username.as_ref().map(Username::as_typed) {
+        return Ok(HttpResponse::Ok().json(AccountView::from(user)));
+    }
     let changed = app.db.transaction(async |conn| {
-        let changed = changes::set_username(conn, id, change.username.as_ref()).await?;
-        if changed.is_some() {
-            event::record(conn, id, EventKind::UsernameChanged, &occasion).await?;
+        if !changes::lock_unchanged(conn, user).await? {
+            return Ok(Err(Problem::new(Code::Unauthenticated)));
         }
-        Ok(changed)
+        let wait = throttle::wait_of_account(conn, user, EventKind::UsernameChanged, occasion.at).await?;
+        if let Some(wait) = wait.filter(|_| app.config.has_rate_limits) {
+            return Ok(Err(Problem::from(wait)));
+        }
+        let changed = changes::set_username(conn, user.id(), change.username.as_ref()).await?;
+        event::record(conn, user.id(), EventKind::UsernameChanged, &occasion).await?;
+        Ok(changed.ok_or_else(|| Problem::new(Code::Unauthenticated)))
     });
-    let user = changed.await?.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
-    Ok(HttpResponse::Ok().json(AccountView::from(&user)))
+    Ok(HttpResponse::Ok().json(AccountView::from(&changed.await??)))
 }

@@ -13,10 +13,10 @@ use crate::db::Connection;
 use crate::guard::SignedIn;
 use crate::mail::{Promise, queue};
 use crate::password::Password;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::proof::{self, Proved};
 use crate::session;
-use crate::user::{User, changes, queries};
+use crate::user::{User, changes};
 
 use super::responses::{BodyProblems, HashingFaults, SignedInAsksPassword, Throttled};
 
@@ -53,19 +53,23 @@ pub async fn delete_account(
 ) -> Result<HttpResponse, Problem> {
     let user = &signed_in.user;
     let proved = proof::current_password(&app, &occasion, user, &deletion.password).await?;
-    app.db.transaction(async |conn| delete(conn, user, &proved, &occasion).await).await?;
+    if !app.db.transaction(async |conn| delete(conn, user, &proved, &occasion).await).await? {
+        return Err(Problem::new(Code::Unauthenticated));
+    }
     session::sign_out(&req)?;
     app.mailer.wake();
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn delete(conn: &mut Connection, user: &User, proved: &Proved, occasion: &Occasion) -> QueryResult<()> {
-    queries::lock_known_address(conn, &user.email_canonical).await?;
+async fn delete(conn: &mut Connection, user: &User, proved: &Proved, occasion: &Occasion) -> QueryResult<bool> {
+    if !changes::lock_unchanged(conn, user).await? {
+        return Ok(false);
+    }
     proved.attempt.settle(conn, user).await?;
     let is_deleted = changes::delete(conn, user).await?;
     // An address that nobody proved gets no farewell: it may be a stranger's.
     if is_deleted && user.is_confirmed() {
         queue::insert(conn, Promise::farewell(&user.email), occasion).await?;
     }
-    Ok(())
+    Ok(is_deleted)
 }

@@ -80,6 +80,8 @@ pub enum Created {
     AddressTaken,
     /// Its username belongs to somebody.
     UsernameTaken,
+    /// Not, as somebody renewed the parameters of the address meanwhile.
+    Outrun,
 }
 
 /// A change by an operator.
@@ -128,7 +130,10 @@ pub async fn parameters_for(
 pub async fn create(conn: &mut Connection, new: &NewAccount<'_>, now: DateTime<Utc>) -> QueryResult<Created> {
     let id = UserId::new();
     let created = conn.transaction(async |conn| {
-        queries::lock_address(conn, new.email.canonical(), new.parameters, now).await?;
+        let shared = queries::lock_address(conn, new.email.canonical(), new.parameters, now).await?;
+        if shared != *new.parameters {
+            return Ok(Created::Outrun);
+        }
         if new.is_confirmed && queries::is_address_taken(conn, new.email.canonical()).await? {
             return Ok(Created::AddressTaken);
         }

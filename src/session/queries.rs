@@ -15,7 +15,7 @@ use crate::user::{User, UserId};
 
 use super::{NewSession, Presented, SessionToken};
 
-/// How exactly the last use is kept: at most one write a minute and session.
+/// How exactly the last use is kept at most: one write a minute and session.
 const LAST_SEEN_PRECISION: Duration = Duration::seconds(60);
 
 /// A session, as its owner may see it.
@@ -62,7 +62,8 @@ pub async fn insert(
         .filter(users::password_hash.eq(password_hash.as_str()))
         .filter(users::disabled_at.is_null())
         .select(users::id)
-        .for_key_share()
+        // Not merely the key: whoever sets a password waits for this, or this for them, and then sees what they did.
+        .for_share()
         .first::<Uuid>(conn)
         .await
         .optional()?;
@@ -87,7 +88,7 @@ pub async fn insert(
 }
 
 /// The session of this token and its account, if it is alive; notes that it was used. One round trip, and a second one
-/// at most once a minute.
+/// once a minute, or ten times in its idle time.
 ///
 /// # Errors
 /// Those of the database.
@@ -107,7 +108,9 @@ pub async fn find_and_touch(
     let Some((session, user)) = found.filter(|(session, _)| now < session.ends_at()) else {
         return Ok(None);
     };
-    if now - session.last_seen_at >= LAST_SEEN_PRECISION {
+    // A short idle time is kept more exactly, else a session in use would end.
+    let precision = LAST_SEEN_PRECISION.min(Duration::seconds((session.idle_seconds / 10).into()));
+    if now - session.last_seen_at >= precision {
         diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now)).execute(conn).await?;
     }
     Ok(Some(Presented { session_id: session.id, user }))

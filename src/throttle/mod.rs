@@ -8,7 +8,9 @@ mod policy;
 mod queries;
 
 pub use policy::Wait;
-pub use queries::{LoginAttempt, begin_login, count_registration, delete_old, lift, settle_login_success};
+pub use queries::{
+    LoginAttempt, begin_login, count_registration, delete_old, lift, settle_login_success, wait_of_account,
+};
 
 use std::net::IpAddr;
 

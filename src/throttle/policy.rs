@@ -39,6 +39,11 @@ impl Action {
     }
 }
 
+/// How often an account may do what costs others something, a letter to a stranger or a row that stays for a year, within
+/// [`ACCOUNT_WINDOW`].
+pub(super) const OF_ACCOUNT: i64 = 10;
+pub(super) const ACCOUNT_WINDOW: Duration = Duration::hours(1);
+
 /// Too many; trying again helps after this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
@@ -93,7 +98,7 @@ impl Window {
 }
 
 /// Rounded up: who waits as long as told must not be refused again.
-fn wait_until(until: DateTime<Utc>, now: DateTime<Utc>) -> Wait {
+pub(super) fn wait_until(until: DateTime<Utc>, now: DateTime<Utc>) -> Wait {
     let milliseconds = (until - now).num_milliseconds().max(1);
     Wait { seconds: u32::try_from((milliseconds + 999) / 1000).unwrap_or(LOCKED_RETRY_AFTER) }
 }

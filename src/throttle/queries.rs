@@ -10,9 +10,10 @@ use diesel_async::RunQueryDsl;
 
 use crate::db::schema::{account_throttles, client_throttles};
 use crate::db::{CLEANING_BATCH, Connection};
+use crate::event::{self, EventKind};
 use crate::user::User;
 
-use super::policy::{Action, Failures, LOCKED_AT, Wait, Window};
+use super::policy::{ACCOUNT_WINDOW, Action, Failures, LOCKED_AT, OF_ACCOUNT, Wait, Window, wait_until};
 use super::{LoginName, network};
 
 /// How long failures are remembered when nobody tries any more, unless the name is locked.
@@ -34,13 +35,19 @@ pub async fn begin_login(
     name: &LoginName,
     now: DateTime<Utc>,
 ) -> QueryResult<Result<LoginAttempt, Wait>> {
-    let window = lock_client(conn, client, Action::Login, now).await?;
-    let failures = lock_name(conn, name, now).await?;
-    let (window, failures) = match (window.one_more(Action::Login, now), failures.one_more(now)) {
-        (Ok(window), Ok(failures)) => (window, failures),
-        // Both refuse: the longer wait is the true one.
-        (Err(one), Err(other)) => return Ok(Err(if one.seconds > other.seconds { one } else { other })),
-        (Err(wait), _) | (_, Err(wait)) => return Ok(Err(wait)),
+    let window = match lock_client(conn, client, Action::Login, now).await?.one_more(Action::Login, now) {
+        Ok(window) => window,
+        // A name is not written down for a try that does not count: names are free to invent, and rows are not.
+        Err(wait) => {
+            let known = find_name(conn, name).await?;
+            let other = known.and_then(|failures| failures.one_more(now).err());
+            // Both refuse: the longer wait is the true one.
+            return Ok(Err(other.filter(|other| other.seconds > wait.seconds).unwrap_or(wait)));
+        }
+    };
+    let failures = match lock_name(conn, name, now).await?.one_more(now) {
+        Ok(failures) => failures,
+        Err(wait) => return Ok(Err(wait)),
     };
     set_client(conn, client, Action::Login, window).await?;
     set_name(conn, name, failures, now).await?;
@@ -82,6 +89,21 @@ pub async fn count_registration(
         Ok(window) => set_client(conn, client, Action::Register, window).await.map(Ok),
         Err(wait) => Ok(Err(wait)),
     }
+}
+
+/// How long an account has to wait before it does once more what is written down as `kind`; nothing while it did so less
+/// than ten times in an hour.
+///
+/// # Errors
+/// Those of the database.
+pub async fn wait_of_account(
+    conn: &mut Connection,
+    user: &User,
+    kind: EventKind,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<Wait>> {
+    let earlier = event::nth_latest(conn, user.id(), kind, OF_ACCOUNT).await?;
+    Ok(earlier.map(|at| at + ACCOUNT_WINDOW).filter(|until| *until > now).map(|until| wait_until(until, now)))
 }
 
 /// Deletes some of the counters that say nothing any more.
@@ -135,6 +157,16 @@ async fn take_back_client(conn: &mut Connection, client: IpAddr) -> QueryResult<
         .execute(conn)
         .await?;
     Ok(())
+}
+
+async fn find_name(conn: &mut Connection, name: &LoginName) -> QueryResult<Option<Failures>> {
+    let found = account_throttles::table
+        .find(name.0.as_slice())
+        .select((account_throttles::failures, account_throttles::blocked_until))
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(found.map(|(count, blocked_until)| Failures { count, blocked_until }))
 }
 
 async fn lock_name(conn: &mut Connection, name: &LoginName, now: DateTime<Utc>) -> QueryResult<Failures> {

@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use crate::db::Connection;
 use crate::db::schema::{addresses, users};
 use crate::password::{HashParameters, PasswordHash};
 
-use super::queries::{delete_unconfirmed_of, is_address_taken, lock_address};
+use super::queries::{delete_unconfirmed_of, is_address_taken, lock_address, lock_known_address};
 use super::{Email, User, UserId, Username};
 
 /// The stored hash of an account, with the parameters to compare a password under.
@@ -46,6 +47,21 @@ pub async fn set_password(
         .execute(conn)
         .await?;
     Ok(changed == 1)
+}
+
+/// Locks an account and its address for whoever proved to be its owner a moment ago. `false` where the password was set
+/// anew since, or the account is gone or disabled: then that proof is worth nothing any more.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lock_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+    lock_known_address(conn, &user.email_canonical).await?;
+    let unchanged = users::table
+        .find(user.id)
+        .filter(users::password_set_at.eq(user.password_set_at))
+        .filter(users::disabled_at.is_null());
+    let locked = unchanged.select(users::id).for_update().first::<Uuid>(conn).await.optional()?;
+    Ok(locked.is_some())
 }
 
 /// Sets or removes a username.

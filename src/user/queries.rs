@@ -4,8 +4,9 @@
 //! confirmations of one address come one after the other.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, not};
+use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -109,7 +110,8 @@ pub async fn lock_known_address(conn: &mut Connection, canonical: &str) -> Query
 /// Those of the database.
 pub async fn lock_known_addresses(conn: &mut Connection, canonicals: &[&str]) -> QueryResult<()> {
     let known = addresses::table.filter(addresses::canonical.eq_any(canonicals));
-    let locked = known.order(addresses::canonical).select(addresses::canonical).for_update();
+    // Byte by byte, as the import and whoever sorts in Rust do, whatever the collation of the database.
+    let locked = known.order(sql::<Text>("canonical collate \"C\"")).select(addresses::canonical).for_update();
     locked.load::<String>(conn).await.map(drop)
 }
 
@@ -251,13 +253,15 @@ pub async fn delete_unconfirmed_of(conn: &mut Connection, canonical: &str) -> Qu
 }
 
 /// Renews hash and parameters of an address that has this account alone. `false` where it has others: theirs could
-/// then not be compared with the same hash, so they all stay as they are.
+/// then not be compared with the same hash, so they all stay as they are; and where hash or address of the account are
+/// not those any more that the password was proved for.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn set_password_hash_if_alone(
     conn: &mut Connection,
     user: &User,
+    replaced: &PasswordHash,
     hash: &PasswordHash,
     parameters: &HashParameters,
 ) -> QueryResult<bool> {
@@ -265,7 +269,11 @@ pub async fn set_password_hash_if_alone(
     let other = others
         .filter(others.field(users::email_canonical).eq(&user.email_canonical))
         .filter(others.field(users::id).ne(user.id));
-    let changed = diesel::update(users::table.find(user.id).filter(not(exists(other))))
+    let unchanged = users::table
+        .find(user.id)
+        .filter(users::password_hash.eq(replaced.as_str()))
+        .filter(users::email_canonical.eq(&user.email_canonical));
+    let changed = diesel::update(unchanged.filter(not(exists(other))))
         .set(users::password_hash.eq(hash.as_str()))
         .execute(conn)
         .await?;

@@ -32,6 +32,24 @@ async fn a_client_fails_fifty_times_in_a_quarter_of_an_hour_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_to_wait_leaves_no_rows_behind_and_is_told_the_longer_wait() {
+    let app = limited().await;
+    fail(&app, "198.51.100.9", "email", "slow@example.com").await.expect(401);
+    let blocked_until = app.clock.now() + Duration::hours(1);
+    app.database.rows(&format!("update account_throttles set blocked_until = '{blocked_until}'")).await;
+    has_failed(&app, "198.51.100.7", 50).await;
+    let rows = "select count(*) from account_throttles";
+    let before = app.database.number(rows).await;
+    for number in 0..5 {
+        wait_of(fail(&app, "198.51.100.7", "email", &format!("{number}@example.com")).await);
+        wait_of(fail(&app, "198.51.100.7", "username", &format!("name{number}")).await);
+    }
+    assert_eq!(app.database.number(rows).await, before);
+    assert!(wait_of(fail(&app, "198.51.100.7", "email", "other@example.com").await) <= 900);
+    assert!(wait_of(fail(&app, "198.51.100.7", "email", "slow@example.com").await) > 3000);
+}
+
+#[tokio::test]
 async fn a_client_registers_twenty_times_an_hour_and_no_more() {
     let app = limited().await;
     let register = async |client: &str, number: u32| {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
-use super::canary;
+use super::{canary, eventually};
 use tokio_postgres::NoTls;
 use vestibule::db::Db;
 use vestibule::db::embedded::{Embedded, Settings};
@@ -40,6 +40,11 @@ impl Address {
             }
         }
     }
+}
+
+/// Locks of a transaction that ends when this is dropped.
+pub struct Held {
+    _client: tokio_postgres::Client,
 }
 
 /// A database of one test; it goes with the test.
@@ -88,6 +93,22 @@ impl TestDatabase {
             _ => None,
         });
         texts.collect()
+    }
+
+    /// Takes locks, until what is given is dropped: whoever comes for them waits in line.
+    pub async fn hold(&self, statement: &str) -> Held {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("begin; {statement}")).await.unwrap();
+        Held { _client: client }
+    }
+
+    /// Waits until that many wait for locks.
+    pub async fn until_waiting(&self, count: usize) {
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = \
+                       'Lock'";
+        let count = i64::try_from(count).unwrap();
+        eventually("they wait in line", async || (self.number(waiting).await == count).then_some(())).await;
     }
 
     /// Ends every connection and lets nobody in.

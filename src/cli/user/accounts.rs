@@ -154,6 +154,7 @@ async fn create(settings: &Settings, email: &str, username: Option<&str>, is_con
         operator::Created::Done(id) => Ok(id),
         operator::Created::AddressTaken => bail!("the address belongs to an account already"),
         operator::Created::UsernameTaken => bail!("the username belongs to an account already"),
+        operator::Created::Outrun => bail!("somebody signed in to the address at the same moment: try again"),
     }
 }
 

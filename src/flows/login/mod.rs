@@ -82,7 +82,7 @@ pub async fn create_session(
         return Err(refuse(&app, &occasion, accounts.first()).await);
     }
     if !parameters.is_current(app.config.bcrypt_cost) {
-        renew_hash(&app, user, &credentials.password).await;
+        renew_hash(&app, user, &credentials.password, &hash).await;
     }
     session::sign_in(&req, user, &session, credentials.transport)?;
     Ok(HttpResponse::Ok().json(answer(user, &session, credentials.transport)))
@@ -136,13 +136,13 @@ fn answer(user: &User, session: &NewSession, transport: Transport) -> Login {
 }
 
 /// Hashes with the cost that is set now. If that does not work, the old hash serves as before.
-async fn renew_hash(app: &App, user: &User, password: &Password) {
+async fn renew_hash(app: &App, user: &User, password: &Password, replaced: &PasswordHash) {
     let parameters = HashParameters::random(app.config.bcrypt_cost);
     let renewed = async {
         let hash: PasswordHash = app.hashing.hash(password, &parameters).await?;
         let set = app.db.transaction(async |conn| {
             queries::lock_address(conn, &user.email_canonical, &parameters, app.clock.now()).await?;
-            queries::set_password_hash_if_alone(conn, user, &hash, &parameters).await
+            queries::set_password_hash_if_alone(conn, user, replaced, &hash, &parameters).await
         });
         set.await.map_err(Problem::from)
     };
