@@ -5,6 +5,7 @@
 //! `tests/architecture.rs` keeps it so.
 
 // What everything stands on.
+pub mod cause;
 pub mod clock;
 pub mod config;
 pub mod db;

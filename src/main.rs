@@ -5,6 +5,7 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use vestibule::cause::with_causes;
 use vestibule::config::ignoring_empty_variables;
 
 fn main() -> ExitCode {
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("vestibule: {error:#}");
+            eprintln!("vestibule: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@
 
 use crate::app::App;
 use crate::client::Occasion;
-use crate::db::Connection;
+use crate::db::{Connection, DbError};
 use crate::event::{self, EventKind};
 use crate::password::{HashParameters, Password, Place};
 use crate::problem::{Code, Problem};
@@ -74,8 +74,12 @@ pub async fn current_password(
     let hash = app.hashing.hash(typed, &parameters).await?;
     if !stored.matches(&hash) {
         let refused = async |conn: &mut Connection| event::record(conn, id, EventKind::PasswordRefused, occasion).await;
-        app.db.transaction(refused).await?;
-        return Err(Problem::new(Code::WrongPassword));
+        return Err(match app.db.transaction(refused).await {
+            // It was deleted meanwhile.
+            Err(DbError::Constraint(_)) => Problem::new(Code::Unauthenticated),
+            Err(error) => error.into(),
+            Ok(()) => Problem::new(Code::WrongPassword),
+        });
     }
     Ok(Proved { attempt, parameters })
 }

@@ -106,3 +106,25 @@ async fn it_is_for_confirmed_accounts_and_for_no_cache() {
     let answer = ada.get("/me/export").await.expect(200);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
+
+#[tokio::test]
+async fn it_does_not_tell_whose_a_new_address_is() {
+    let app = crate::security::limited().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let mut seen = Vec::new();
+    for (actor, to) in [(&ada, "eve@example.com"), (&bob, "nobody@example.com")] {
+        if to.starts_with("eve") {
+            app.member("eve").await;
+        }
+        for _ in 0..2 {
+            actor.change_email(to).await.expect(202);
+            app.clock.advance(chrono::Duration::seconds(70));
+            app.mailbox.settled().await;
+        }
+        let mails = actor.export().await["mails"].clone();
+        let mails = mails.as_array().unwrap().iter().filter(|mail| mail["letter"] == "change_email");
+        seen.push(mails.map(|mail| (mail["state"].clone(), mail["sent_at"].clone())).collect::<Vec<_>>());
+    }
+    assert!(!seen[0].is_empty());
+    assert_eq!(seen[0], seen[1]);
+}

@@ -14,15 +14,24 @@ type Request = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Sends requests one after the other, each as soon as the one before waits for what is held; then lets them go on.
 async fn in_line(database: &TestDatabase, held: Held, requests: Vec<Request>) -> Vec<Answer> {
-    let mut waiting: Vec<JoinHandle<Answer>> = Vec::new();
+    let waiting = line_up(database, requests).await;
+    drop(held);
+    answers(waiting).await
+}
+
+async fn line_up(database: &TestDatabase, requests: Vec<Request>) -> Vec<JoinHandle<Answer>> {
+    let mut waiting = Vec::new();
     for request in requests {
         waiting.push(tokio::spawn(request));
         database.until_waiting(waiting.len()).await;
     }
-    drop(held);
+    waiting
+}
+
+async fn answers(waiting: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for request in waiting {
-        answers.push(request.await.unwrap());
+    for answer in waiting {
+        answers.push(answer.await.unwrap());
     }
     answers
 }
@@ -81,8 +90,8 @@ async fn what_was_proved_with_the_old_password_is_worth_nothing_after_a_reset() 
 async fn renewing_a_hash_does_not_bring_the_old_password_back() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
-    let renewing = app.beside(|settings| settings.bcrypt_cost = 11).await;
     let token = app.reset_link(&ada).await.token();
+    let renewing = app.beside(|settings| settings.bcrypt_cost = 11).await;
     let held = app.database.hold("select 1 from addresses where canonical = 'ada@example.com' for update").await;
     let answers = in_line(&app.database, held, vec![reset(&app, token), login(&ada.at(&renewing))]).await;
     assert_eq!(statuses(&answers), [204, 200]);
@@ -102,4 +111,20 @@ async fn a_password_that_is_changed_while_its_hash_is_renewed_works() {
     assert_eq!(statuses(&answers), [200, 204]);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
     assert!(!ada.can_sign_in().await);
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_an_account_that_goes_meanwhile_is_no_fault() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await.with_password("a wrong guess");
+    let deleted = app.database.hold("delete from users").await;
+    let (moving, changing, leaving) = (ada.clone(), ada.clone(), ada.clone());
+    let requests: Vec<Request> = vec![
+        Box::pin(async move { moving.change_email("eve@example.org").await }),
+        Box::pin(async move { changing.change_password(OTHER_PASSWORD).await }),
+        Box::pin(async move { leaving.delete_account().await }),
+    ];
+    let waiting = line_up(&app.database, requests).await;
+    deleted.commit().await;
+    assert_eq!(statuses(&answers(waiting).await), [401; 3]);
 }

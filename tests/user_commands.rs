@@ -114,6 +114,21 @@ async fn create_refuses_what_a_registration_would() {
 }
 
 #[tokio::test]
+async fn confirm_asks_whose_word_it_is_where_several_registered_an_address() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    let eve = json!({ "email": ada.email, "password": OTHER_PASSWORD, "username": "eve" });
+    app.visitor().register_as(eve).await.expect(202);
+    let ids = app.database.rows("select id::text from users").await;
+    let words: Vec<&str> = ids.iter().map(|row| row[0].as_deref().unwrap()).collect();
+    expect_refusal(&user(&app, &["confirm", &ada.email]), &words);
+    assert!(!ada.passes_the_guard().await);
+    user(&app, &["confirm", "ada"]).expect_success();
+    assert!(ada.passes_the_guard().await);
+    user(&app, &["confirm", &ada.email]).expect_success();
+}
+
+#[tokio::test]
 async fn confirm_drops_rivals_and_knows_an_address_that_is_taken() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;

@@ -15,6 +15,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::cause::with_causes;
+
 use super::{DbError, migrate};
 
 /// The connection that queries take.
@@ -134,7 +136,7 @@ impl Db {
     {
         let mut connection = match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(DbError::Unavailable(error.to_string())),
+            Ok(Err(error)) => return Err(unavailable(error)),
             Err(_) => return Err(DbError::Unavailable("no connection in time".into())),
         };
         match timeout_at(deadline, work(&mut connection)).await {
@@ -206,17 +208,10 @@ async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<Connect
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
     // The limit that the configuration knows ends when TCP is connected; a server can stay silent after that.
     let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls)).await.map_err(|_| bad("no greeting".into()))?;
-    let (client, connection) = connecting.map_err(|error| bad(error.to_string()))?;
+    let (client, connection) = connecting.map_err(|error| bad(with_causes(&error)))?;
     Connection::try_from_client_and_connection(client, connection).await
 }
 
 fn unavailable(error: impl std::error::Error) -> DbError {
-    use std::fmt::Write as _;
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    DbError::Unavailable(text)
+    DbError::Unavailable(with_causes(&error))
 }

@@ -13,7 +13,8 @@ use crate::client::Occasion;
 use crate::db::Connection;
 use crate::event;
 use crate::guard::Confirmed;
-use crate::mail::fate;
+use crate::mail::LetterKind;
+use crate::mail::fate::{self, Fate};
 use crate::problem::Problem;
 use crate::session;
 use crate::user::{User, email_change};
@@ -51,12 +52,28 @@ pub struct ExportedMail {
     to: String,
     /// Which letter.
     letter: String,
-    /// `queued`, `sent` or `parked`.
-    state: String,
+    /// `queued`, `sent` or `parked`; nothing for a letter to an address that is not proved to be one's own.
+    state: Option<String>,
     /// When it was promised.
     queued_at: DateTime<Utc>,
-    /// When it left.
+    /// When it left; nothing where `state` is nothing.
     sent_at: Option<DateTime<Utc>>,
+}
+
+impl From<Fate> for ExportedMail {
+    fn from(mail: Fate) -> Self {
+        // What becomes of it depends on whether the address has an account: its owner is told at most once an hour.
+        let is_to_stranger = mail.letter == LetterKind::ChangeEmail.name();
+        let Fate { id, to, letter, state, queued_at, sent_at, .. } = mail;
+        Self {
+            id,
+            to,
+            letter,
+            state: (!is_to_stranger).then_some(state),
+            queued_at,
+            sent_at: sent_at.filter(|_| !is_to_stranger),
+        }
+    }
 }
 
 /// A change of address.
@@ -119,17 +136,7 @@ async fn collect(conn: &mut Connection, confirmed: &Confirmed, occasion: &Occasi
         confirmed_at: user.confirmed_at,
         password_set_at: user.password_set_at,
         sessions: sessions.into_iter().map(|session| SessionView::new(session, confirmed.session_id)).collect(),
-        mails: mails
-            .into_iter()
-            .map(|mail| ExportedMail {
-                id: mail.id,
-                to: mail.to,
-                letter: mail.letter,
-                state: mail.state,
-                queued_at: mail.queued_at,
-                sent_at: mail.sent_at,
-            })
-            .collect(),
+        mails: mails.into_iter().map(ExportedMail::from).collect(),
         email_changes: email_changes
             .into_iter()
             .map(|change| ExportedEmailChange {

@@ -79,6 +79,20 @@ pub async fn find(conn: &mut Connection, name: &str) -> QueryResult<Option<User>
     Ok(found.and_then(|candidates| candidates.accounts.into_iter().next()).map(|(user, _)| user))
 }
 
+/// The unconfirmed accounts of an address, if `name` is one, nobody confirmed it, and there are several: each may be
+/// somebody else's.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn rivals(conn: &mut Connection, name: &str, found: &User) -> QueryResult<Vec<Account>> {
+    let Some(email) = Email::parse(name).ok().filter(|_| !found.is_confirmed()) else {
+        return Ok(Vec::new());
+    };
+    let accounts = queries::find_candidates_by_email(conn, &email).await?.map_or(Vec::new(), |found| found.accounts);
+    let several = accounts.into_iter().map(|(user, _)| Account::from(user)).collect::<Vec<_>>();
+    Ok(if several.len() > 1 { several } else { Vec::new() })
+}
+
 /// An account and what belongs to it.
 ///
 /// # Errors

@@ -108,6 +108,8 @@ pub enum Changed {
     Unknown,
     /// The address belongs to another account.
     AddressTaken,
+    /// Several people registered the address: whose word is it? These are their accounts.
+    Ambiguous(Vec<Account>),
 }
 
 /// What a password of an account of this address is hashed under; makes the address known.
@@ -165,6 +167,10 @@ pub async fn change(conn: &mut Connection, name: &str, change: Change, now: Date
         queries::lock_known_address(conn, &canonical).await?;
         match change {
             Change::Confirm => {
+                let rivals = look::rivals(conn, name, &user).await?;
+                if !rivals.is_empty() {
+                    return Ok(Changed::Ambiguous(rivals));
+                }
                 if !user.is_confirmed() && queries::is_address_taken(conn, &canonical).await? {
                     return Ok(Changed::AddressTaken);
                 }

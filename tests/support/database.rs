@@ -42,9 +42,16 @@ impl Address {
     }
 }
 
-/// Locks of a transaction that ends when this is dropped.
+/// A transaction that is taken back when this is dropped.
 pub struct Held {
-    _client: tokio_postgres::Client,
+    client: tokio_postgres::Client,
+}
+
+impl Held {
+    /// What it did happens.
+    pub async fn commit(self) {
+        self.client.batch_execute("commit").await.unwrap();
+    }
 }
 
 /// A database of one test; it goes with the test.
@@ -100,7 +107,7 @@ impl TestDatabase {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         tokio::spawn(connection);
         client.batch_execute(&format!("begin; {statement}")).await.unwrap();
-        Held { _client: client }
+        Held { client }
     }
 
     /// Waits until that many wait for locks.

@@ -120,6 +120,11 @@ impl Who {
             operator::Changed::Done(account) => print(format!("{} ({}) is {done}\n", account.email, account.id)),
             operator::Changed::Unknown => Err(self.unknown()),
             operator::Changed::AddressTaken => bail!("the address of {} belongs to another account", self.account),
+            operator::Changed::Ambiguous(accounts) => {
+                let each = accounts.iter().map(|account| format!("{} of {}", account.id, time(account.created_at)));
+                let each = each.collect::<Vec<_>>().join(", ");
+                bail!("several people registered {}, name one by its identity: {each}", self.account)
+            }
         }
     }
 

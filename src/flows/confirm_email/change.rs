@@ -28,6 +28,9 @@ pub(super) async fn spend(conn: &mut Connection, link: &Link, occasion: &Occasio
         return Ok(Spent::Void);
     };
     email_change::lock_addresses(conn, &change).await?;
+    if queries::find(conn, UserId(change.user_id)).await?.is_none_or(|user| user.is_disabled()) {
+        return Ok(Spent::Void);
+    }
     let Some(confirmed) = email_change::set_confirmed(conn, change.id, occasion.at).await? else {
         // Read again: another click may have been quicker, and may have found the address taken.
         let change = change_of(conn, link).await?;
