@@ -130,7 +130,7 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
             let way = match config.mail_transport {
                 MailTransport::Smtp(_) => "the mail server took the letter",
                 MailTransport::Mailbox(_) => {
-                    "no SMTP_URL is set: the letter went into the development mailbox"
+                    "DEV_MAILBOX is on, or no SMTP_URL is set: the letter went into the development mailbox"
                 }
             };
             super::print(format!("{way}\nreply: {reply}\n"))

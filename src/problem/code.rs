@@ -119,8 +119,8 @@ problems! {
         "Checking a password takes work on purpose, and the queue for it is full. Try again after Retry-After seconds."
     Unavailable "unavailable" SERVICE_UNAVAILABLE "Database away"
         "The service cannot reach its database. Try again in a few seconds."
-        "The database cannot be reached or does not answer. Nothing was changed. Sessions stay as they are; try again \
-         after Retry-After seconds."
+        "The database cannot be reached or does not answer. Nothing was changed, unless the connection broke just as \
+         the change was being kept. Sessions stay as they are; try again after Retry-After seconds."
 }
 
 impl Code {
