@@ -157,6 +157,21 @@ pub fn mail(mail: &Mail, source: &str) -> HttpResponse {
     html(HttpResponse::Ok(), &MailTemplate { mail, framed: &framed, source }, LETTER_POLICY)
 }
 
+/// What to do about a link that opens nothing. Somebody who clicked it has no use for the names of operations.
+fn advice(problem: &Problem) -> &'static str {
+    match problem.code {
+        Code::LinkExpired => {
+            "This link is past its time, and changed nothing. If you still need one, ask for it where you asked for \
+             this one."
+        }
+        Code::LinkUsed => {
+            "There is nothing left that this link could do: it was used before, a newer one took its place, or its \
+             account is gone. Try to sign in. If you still need a link, ask for it where you asked for this one."
+        }
+        code => code.meaning(),
+    }
+}
+
 fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str) -> HttpResponse {
     match template.render() {
         Ok(text) => {

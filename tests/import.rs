@@ -234,6 +234,23 @@ async fn an_export_into_an_empty_database_is_the_same_again() {
 }
 
 #[tokio::test]
+async fn who_was_shut_out_stays_out_through_an_export_and_an_import() {
+    let (here, there) = (TestApp::start().await, TestApp::start().await);
+    let rows = [row("ada@example.com"), row("bob@example.com")];
+    import(&here, &lines(rows), &[]).expect_success();
+    here.database.rows("update users set disabled_at = '2026-01-02 03:04:05Z' where email like 'ada@%'").await;
+    let exported = export(&here.database);
+    assert_eq!(exported.matches(r#""disabled_at":"2026-01-02T03:04:05Z""#).count(), 1, "{exported}");
+    assert_eq!(exported.matches("disabled_at").count(), 1, "{exported}");
+    import(&there, exported.as_bytes(), &[]).expect_success();
+    assert_eq!(export(&there.database), exported);
+    assert_eq!(login(&there, "ada@example.com", PASSWORD).await, 401);
+    assert_eq!(login(&there, "bob@example.com", PASSWORD).await, 200);
+    there.database.rows("update users set disabled_at = null").await;
+    assert_eq!(login(&there, "ada@example.com", PASSWORD).await, 200);
+}
+
+#[tokio::test]
 async fn an_export_to_a_file_is_for_its_owner_alone_and_never_half() {
     use std::os::unix::fs::PermissionsExt as _;
     let app = TestApp::start().await;

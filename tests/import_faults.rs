@@ -30,11 +30,12 @@ async fn a_bad_line_is_named_and_changes_nothing_else() {
     add(format!("[\"eve@example.com\", \"{secret}\"]").as_bytes());
     add(format!("{{\"email\": \"eve@example.com\", \"password_hash\": \"{secret}").as_bytes());
     add(json!({ "email": "eve@example.com", "password_hash": WERKZEUG, "is_admin": true }).to_string().as_bytes());
+    add(json!({ "email": "eve@example.com", "password_hash": WERKZEUG, "disabled_at": true }).to_string().as_bytes());
     input.extend_from_slice(good("last-without-a-newline").as_bytes());
 
     let run = import(&app, &input, &[]);
     assert_eq!(run.0.status.code(), Some(1));
-    assert_eq!(run.stdout(), "3 imported, 0 already there, 7 refused\n");
+    assert_eq!(run.stdout(), "3 imported, 0 already there, 8 refused\n");
     let said = run.stderr();
     let expected = [
         "line 2: password_hash: is of no known scheme",
@@ -44,7 +45,8 @@ async fn a_bad_line_is_named_and_changes_nothing_else() {
         "line 8: is not a JSON object",
         "line 9: is not JSON (column 81)",
         "line 10: unknown member `is_admin`",
-        "vestibule: 7 lines were refused",
+        "line 11: disabled_at: must be text",
+        "vestibule: 8 lines were refused",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
     assert!(!said.contains(secret));

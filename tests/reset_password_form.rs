@@ -54,6 +54,30 @@ async fn the_form_sets_the_password_and_its_page_has_no_form_any_more() {
 }
 
 #[tokio::test]
+async fn a_link_that_opens_nothing_says_what_to_do_in_words_for_people() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
+    let confirm = app.mailbox.letter_to(&bob.email).await.path();
+    let (change, undo) = app.email_change(&ada, "ada@example.org").await;
+    let reset = app.reset_link(&ada).await.path();
+    let says = async |path: &str, title: &str| {
+        let html = page(&app, path).await.expect(410).text();
+        assert!(html.contains(title) && html.contains("where you asked for this one"), "{path}: {html}");
+        assert!(!html.contains("POST") && !html.contains("register again"), "{path}: {html}");
+    };
+    submit(&app, &reset, OTHER_PASSWORD).await.expect(200);
+    for used in [&reset, &change, &undo] {
+        says(used, "<h1>Link used</h1>").await;
+    }
+    app.clock.advance(Duration::days(8));
+    for expired in [&reset, &change, &undo, &confirm] {
+        says(expired, "<h1>Link expired</h1>").await;
+    }
+    let broken = page(&app, &format!("{confirm}x")).await.expect(422).text();
+    assert!(broken.contains("<h1>Link invalid</h1>") && broken.contains("copy it in full"), "{broken}");
+}
+
+#[tokio::test]
 async fn a_refused_password_shows_the_form_again_with_the_complaint() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;

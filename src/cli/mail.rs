@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{anyhow, bail};
 use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
+use env_logger::Target;
 use uuid::Uuid;
 use vestibule::client::{Client, Occasion};
 use vestibule::config::{Config, MailTransport, Settings};
@@ -88,7 +89,7 @@ impl State {
 impl Mail {
     pub(super) fn run(self) -> anyhow::Result<()> {
         // What a command says stands on standard output alone.
-        server::logger("warn,vestibule::server=error").init();
+        server::start_log("warn,vestibule::server=error", Target::Stderr)?;
         super::runtime()?.block_on(async {
             match self.command {
                 Command::List { state, limit, json } => {
@@ -128,7 +129,9 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
         Ok(reply) => {
             let way = match config.mail_transport {
                 MailTransport::Smtp(_) => "the mail server took the letter",
-                MailTransport::Mailbox(_) => "no SMTP_URL is set: the letter went into the development mailbox",
+                MailTransport::Mailbox(_) => {
+                    "DEV_MAILBOX is on, or no SMTP_URL is set: the letter went into the development mailbox"
+                }
             };
             super::print(format!("{way}\nreply: {reply}\n"))
         }

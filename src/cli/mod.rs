@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use env_logger::Target;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
 use vestibule::db::{Connection, Db};
@@ -57,7 +58,7 @@ impl Cli {
 }
 
 fn serve(settings: &Settings) -> anyhow::Result<()> {
-    server::logger(&settings.rust_log).init();
+    server::start_log(&settings.rust_log, Target::Stderr)?;
     runtime()?.block_on(async {
         let service = Service::prepare(settings, Clock::default())?;
         service.announce();
@@ -66,7 +67,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    server::logger(&settings.rust_log).init();
+    server::start_log(&settings.rust_log, Target::Stderr)?;
     runtime()?.block_on(async {
         let (url, _embedded) = server::operator_database(settings)?;
         let applied = Db::new(&url)?.migrate().await?;

@@ -3,6 +3,7 @@
 //! If this is wrong, a stolen database gives passwords, a long password is silently a short one, or a few logins at
 //! once stop everything else.
 
+mod guess;
 mod hash;
 mod policy;
 mod pool;

@@ -2,7 +2,7 @@
 
 use zxcvbn::Score;
 
-use super::Password;
+use super::{Password, guess};
 
 /// The longest password, in characters: enough for every passphrase and password manager.
 const MAX_LENGTH: usize = 256;
@@ -60,7 +60,7 @@ impl PasswordPolicy {
         if password.normal.chars().any(char::is_control) {
             return Err(WeakPassword::ControlCharacter);
         }
-        let estimate = zxcvbn::zxcvbn(&password.normal, &own_words(words));
+        let estimate = guess::estimate(&password.normal, &own_words(words));
         if estimate.score() < Score::Three {
             return Err(WeakPassword::Guessable(hint(&estimate)));
         }
@@ -100,6 +100,8 @@ mod tests {
         let long: String = "plum orbit kettle ".chars().cycle().take(256).collect();
         assert!(check(&long).is_ok());
         assert_eq!(check(&format!("{long}x")).unwrap_err(), WeakPassword::TooLong);
+        let words = (0_u32..).map(|at| char::from_u32(0x4e00 + at * 7).unwrap());
+        assert!(check(&words.take(256).collect::<String>()).is_ok());
         // Twelve octets, but four characters.
         assert_eq!(check("密码安全").unwrap_err(), WeakPassword::TooShort(8));
     }
@@ -111,7 +113,15 @@ mod tests {
 
     #[test]
     fn what_others_would_try_first_is_refused() {
-        for typed in ["password1", "12345678", "lovelace1815", "countess99", "vestibule1", "qwertyuiop"] {
+        for typed in [
+            "password1",
+            "12345678",
+            "lovelace1815",
+            "countess99",
+            "vestibule1",
+            "qwertyuiop",
+            "ada.lovelace@example.com",
+        ] {
             assert!(matches!(check(typed), Err(WeakPassword::Guessable(_))), "{typed}");
         }
     }

@@ -81,12 +81,14 @@ problems! {
         "Somebody else has this username."
         "Usernames are public and unique, compared without case. Choose another one."
     LinkExpired "link_expired" GONE "Link expired"
-        "This link is past its time. POST /resend sends a new one."
-        "The link is genuine, but too old. Ask for a new one: sign in and POST /resend, or POST /resend with the address."
+        "This link is past its time. Ask for a new one where you asked for this one."
+        "The link is genuine, but too old. Ask for a new one as for the first: POST /resend, POST /password/forgot or POST \
+         /email/change. A link that takes a change of address back is sent once."
     LinkUsed "link_used" GONE "Link used"
         "This link was replaced or spent, or its account is gone."
-        "The link is genuine, but there is nothing left that it could do: the address was confirmed through another \
-         registration, or the account is gone. If you have an account, sign in; else register again."
+        "The link is genuine, but there is nothing left that it could do: it was spent, a newer one or another \
+         registration took its place, or the account is gone. Sign in, or begin anew: POST /password/forgot, POST \
+         /email/change or POST /register."
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE "Body too large"
         "A body has at most 16 KiB."
         "The body is larger than 16 KiB. No request of this service needs more."
@@ -117,8 +119,8 @@ problems! {
         "Checking a password takes work on purpose, and the queue for it is full. Try again after Retry-After seconds."
     Unavailable "unavailable" SERVICE_UNAVAILABLE "Database away"
         "The service cannot reach its database. Try again in a few seconds."
-        "The database cannot be reached or does not answer. Nothing was changed. Sessions stay as they are; try again \
-         after Retry-After seconds."
+        "The database cannot be reached or does not answer. Nothing was changed, unless the connection broke just as \
+         the change was being kept. Sessions stay as they are; try again after Retry-After seconds."
 }
 
 impl Code {

@@ -1,18 +1,43 @@
-//! What the log may say.
+//! What the log may say, whatever filter somebody sets to look for a fault.
 
-use env_logger::Builder;
-use log::LevelFilter;
+use env_logger::{Builder, Logger, Target};
+use log::{Level, Log, Metadata, Record, SetLoggerError};
 
-/// The log of a service, with a filter as env_logger reads it; to be given a target, and started.
-#[must_use]
-pub fn logger(filter: &str) -> Builder {
-    let mut builder = Builder::new();
-    builder.parse_filters(filter).format_target(false);
-    // What these say below a warning are requests, statements and their values: secrets, whatever the filter.
-    for module in
-        ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "actix_server", "hyper", "rustls"]
-    {
-        builder.filter_module(module, LevelFilter::Warn);
+/// What these say below a warning are requests, statements and their values: secrets.
+const DISCREET: [&str; 8] =
+    ["tokio_postgres", "diesel", "actix_http", "actix_web", "actix_session", "actix_server", "hyper", "rustls"];
+
+/// A log that judges each line itself: a filter of env_logger's can be undone by a longer one.
+struct Discreet(Logger);
+
+/// Starts the log of a service, with a filter as env_logger reads it.
+///
+/// # Errors
+/// There is a log already.
+pub fn start_log(filter: &str, target: Target) -> Result<(), SetLoggerError> {
+    let logger = Builder::new().parse_filters(filter).format_target(false).target(target).build();
+    let most = logger.filter();
+    log::set_boxed_logger(Box::new(Discreet(logger)))?;
+    log::set_max_level(most);
+    Ok(())
+}
+
+impl Log for Discreet {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        may_say(metadata) && self.0.enabled(metadata)
     }
-    builder
+
+    fn log(&self, record: &Record<'_>) {
+        if may_say(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+fn may_say(metadata: &Metadata<'_>) -> bool {
+    metadata.level() <= Level::Warn || !DISCREET.iter().any(|module| metadata.target().starts_with(module))
 }

@@ -5,7 +5,7 @@ mod janitor;
 mod logger;
 mod stop;
 
-pub use logger::logger;
+pub use logger::start_log;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;

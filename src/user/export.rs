@@ -26,15 +26,17 @@ pub struct Emigrant {
     confirmed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     confirmed_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
 
-type Row = (Uuid, String, Option<String>, String, Option<DateTime<Utc>>, DateTime<Utc>);
+type Row = (Uuid, String, Option<String>, String, Option<DateTime<Utc>>, Option<DateTime<Utc>>, DateTime<Utc>);
 
 impl From<Row> for Emigrant {
-    fn from((id, email, username, password_hash, confirmed_at, created_at): Row) -> Self {
+    fn from((id, email, username, password_hash, confirmed_at, disabled_at, created_at): Row) -> Self {
         let confirmed = confirmed_at.is_none().then_some(false);
-        Self { id, email, username, password_hash, confirmed, confirmed_at, created_at }
+        Self { id, email, username, password_hash, confirmed, confirmed_at, disabled_at, created_at }
     }
 }
 
@@ -52,6 +54,7 @@ pub async fn stream(conn: &mut Connection) -> QueryResult<impl Stream<Item = Que
             users::username,
             users::password_hash,
             users::confirmed_at,
+            users::disabled_at,
             users::created_at,
         ))
         .load_stream::<Row>(conn)

@@ -29,6 +29,10 @@ async fn a_test_letter_leaves_and_says_what_the_server_said() {
     let (left, said) = test_letter(Some(smtp.url.clone())).await;
     assert!(left && said.contains("the mail server took the letter") && said.contains("250 taken"), "{said}");
     assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Testbrief von Vestibule");
+    let dir = fresh_dir("test-letter");
+    let variables = [("DATA_DIR", dir.to_str().unwrap()), ("SMTP_URL", &smtp.url), ("DEV_MAILBOX", "on")];
+    let said = run(&["mail", "test", "ada@example.com"], &variables).stdout;
+    assert!(String::from_utf8(said).unwrap().starts_with("DEV_MAILBOX is on"));
     let (left, said) = test_letter(None).await;
     assert!(left && said.contains("no SMTP_URL is set"), "{said}");
 }

@@ -15,6 +15,9 @@ const MISTYPED: &str = "canary-in-the-name-4";
 const SMTP_PASSWORD: &str = "canary-smtp-password-5";
 /// What `AUTH PLAIN` says: NUL, `mailer`, NUL, the password, in base64.
 const SMTP_LINE: &str = "AG1haWxlcgBjYW5hcnktc210cC1wYXNzd29yZC01";
+/// Also by name what would say secrets: an operator who looks for a fault tries such things.
+const MOST_TALKATIVE: &str =
+    "trace,tokio_postgres::query=trace,tokio_postgres=trace,actix_http::h1=trace,actix_http::=trace";
 const SECRET_KEY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeSE=";
 
 /// Every value of every table.
@@ -30,6 +33,12 @@ async fn dump(database: &TestDatabase) -> String {
         }
     }
     text
+}
+
+/// Whether a secret is in a text, as it is or as the list of its bytes, which is how the values of statements are shown.
+fn shows(text: &str, secret: &str) -> bool {
+    let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+    text.contains(secret) || text.contains(&bytes.join(", "))
 }
 
 /// The tokens of the links in the letters so far.
@@ -96,7 +105,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
         ("DATABASE_URL", database.url.as_str()),
         ("SMTP_URL", &smtp_url),
         ("SECRET_KEY", SECRET_KEY),
-        ("RUST_LOG", "trace"),
+        ("RUST_LOG", MOST_TALKATIVE),
         ("RATE_LIMITS", "off"),
     ];
     let process = Process::start(&fresh_dir("data"), &variables);
@@ -128,14 +137,14 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     assert!(written[1].1.contains("ada@example.com") && written[1].1.contains("sessions: "), "{}", written[1].1);
     for (place, text) in &written {
         for secret in &secrets {
-            let lines: Vec<&str> = text.lines().filter(|line| line.contains(secret.as_str())).collect();
+            let lines: Vec<&str> = text.lines().filter(|line| shows(line, secret)).collect();
             assert!(lines.is_empty(), "{secret} is in {place}: {lines:#?}");
         }
     }
     // What a stolen log could be searched for with a dictionary is no better.
     for hash in database.rows("select password_hash from users").await {
-        assert!(!written[0].1.contains(hash[0].as_deref().unwrap()));
+        assert!(!shows(&written[0].1, hash[0].as_deref().unwrap()));
     }
     // People type passwords into the field of the name, too.
-    assert!(!written[0].1.contains(MISTYPED) && !written[1].1.contains(MISTYPED));
+    assert!(!shows(&written[0].1, MISTYPED) && !written[1].1.contains(MISTYPED));
 }

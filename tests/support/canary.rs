@@ -39,7 +39,7 @@ fn add(name: &str, text: &str) {
 /// The log of the services in this process: where the test shows it, or in the file.
 pub fn init_log() {
     let _ = match file("log") {
-        Some(file) => vestibule::server::logger("trace").target(Target::Pipe(Box::new(file))).try_init(),
+        Some(file) => vestibule::server::start_log("trace", Target::Pipe(Box::new(file))),
         None => env_logger::builder().is_test(true).try_init(),
     };
 }

@@ -22,7 +22,7 @@ const TRIES: u32 = 5;
 const AHEAD: usize = 2;
 
 /// The file has a JSON object per line: email, password_hash; optional are username, confirmed (true, unless it says
-/// otherwise) or confirmed_at, created_at, id (a UUID).
+/// otherwise) or confirmed_at, disabled_at (nobody gets in), created_at, id (a UUID).
 #[derive(Args)]
 pub(super) struct Import {
     /// The file; `-` is standard input

@@ -5,6 +5,7 @@ mod export;
 mod import;
 
 use clap::{Args, Subcommand};
+use env_logger::Target;
 use vestibule::config::Settings;
 use vestibule::server;
 
@@ -30,7 +31,7 @@ enum Command {
 impl User {
     pub(super) fn run(self) -> anyhow::Result<()> {
         // What a command says stands on standard output alone.
-        server::logger("warn,vestibule::server=error").init();
+        server::start_log("warn,vestibule::server=error", Target::Stderr)?;
         super::runtime()?.block_on(async {
             match self.command {
                 Command::Accounts(command) => command.run(&self.settings).await,

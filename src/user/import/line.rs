@@ -25,6 +25,7 @@ struct Members {
     username: Option<Value>,
     confirmed: Option<Value>,
     confirmed_at: Option<Value>,
+    disabled_at: Option<Value>,
     created_at: Option<Value>,
     id: Option<Value>,
 }
@@ -39,6 +40,8 @@ pub struct Newcomer {
     pub(super) hash: PasswordHash,
     pub(super) parameters: HashParameters,
     pub(super) confirmed_at: Option<DateTime<Utc>>,
+    /// When an operator shut it.
+    pub(super) disabled_at: Option<DateTime<Utc>>,
     pub(super) created_at: DateTime<Utc>,
 }
 
@@ -69,6 +72,7 @@ impl Newcomer {
             (Some(Value::Bool(false)), Some(_)) => return Err(Refusal::Contradiction),
             (Some(_), _) => return Err(Refusal::Kind("confirmed", "true or false")),
         };
+        let disabled_at = time(members.disabled_at, "disabled_at", now)?;
         // Else it would be gone within minutes: its time to confirm begins here.
         let is_overdue = confirmed_at.is_none() && created_at < now - UNCONFIRMED_TTL;
         Ok(Self {
@@ -79,6 +83,7 @@ impl Newcomer {
             hash,
             parameters,
             confirmed_at,
+            disabled_at,
             created_at: if is_overdue { now } else { created_at },
         })
     }
@@ -158,6 +163,8 @@ mod tests {
                 "confirmed: contradicts confirmed_at",
             ),
             (&with(r#", "created_at": "yesterday""#), "created_at: must be a time as in RFC 3339"),
+            (&with(r#", "disabled_at": true"#), "disabled_at: must be text"),
+            (&with(r#", "disabled_at": "2020-01-01""#), "disabled_at: must be a time as in RFC 3339"),
             (&with(r#", "created_at": "3020-01-01T00:00:00Z""#), "created_at: is in the future"),
         ];
         for (line, reason) in cases {

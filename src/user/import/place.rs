@@ -122,9 +122,10 @@ async fn insert(conn: &mut Connection, newcomers: &[&Newcomer]) -> QueryResult<H
     }
     let rows: Vec<Inserted> = diesel::sql_query(
         "insert into users (id, email, email_canonical, username, username_canonical, password_hash, confirmed_at, \
-         created_at, password_set_at) \
-         select newcomer.*, newcomer.created_at from unnest($1, $2, $3, $4, $5, $6, $7, $8) as newcomer \
-         (id, email, email_canonical, username, username_canonical, password_hash, confirmed_at, created_at) \
+         disabled_at, created_at, password_set_at) \
+         select newcomer.*, newcomer.created_at from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) as newcomer \
+         (id, email, email_canonical, username, username_canonical, password_hash, confirmed_at, disabled_at, \
+         created_at) \
          on conflict do nothing returning email_canonical",
     )
     .bind::<Array<SqlUuid>, _>(each(newcomers, |newcomer| newcomer.id.0))
@@ -134,6 +135,7 @@ async fn insert(conn: &mut Connection, newcomers: &[&Newcomer]) -> QueryResult<H
     .bind::<Array<Nullable<Text>>, _>(each(newcomers, |newcomer| newcomer.username.as_ref().map(Username::canonical)))
     .bind::<Array<Text>, _>(each(newcomers, |newcomer| newcomer.hash.as_str()))
     .bind::<Array<Nullable<Timestamptz>>, _>(each(newcomers, |newcomer| newcomer.confirmed_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(each(newcomers, |newcomer| newcomer.disabled_at))
     .bind::<Array<Timestamptz>, _>(each(newcomers, |newcomer| newcomer.created_at))
     .load(conn)
     .await?;
