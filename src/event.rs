@@ -149,6 +149,20 @@ pub async fn list(conn: &mut Connection, user_id: UserId, limit: i64) -> QueryRe
         .await
 }
 
+/// How an account came to be, if somebody registered it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_registration(conn: &mut Connection, user_id: UserId) -> QueryResult<Option<Event>> {
+    events::table
+        .filter(events::user_id.eq(user_id.0))
+        .filter(events::kind.eq(EventKind::Registered.name()))
+        .select(Event::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// Deletes some of the events before `before`.
 ///
 /// # Errors

@@ -4,11 +4,12 @@
 //! delayed, a promise would be broken.
 
 use chrono::{DateTime, Duration, Utc};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::schema::departures;
+use crate::db::schema::{departures, mails, users};
 use crate::db::{CLEANING_BATCH, Connection};
 use crate::user;
 
@@ -52,6 +53,9 @@ pub(super) async fn depart(
     if may_leave_at > now {
         return Ok(Some(may_leave_at));
     }
+    if letter == LetterKind::ConfirmEmail && is_after_another(conn, mail_id, canonical, now).await? {
+        return Ok(Some(now + APART));
+    }
     diesel::insert_into(departures::table)
         .values((
             departures::mail_id.eq(mail_id),
@@ -65,6 +69,24 @@ pub(super) async fn depart(
         .execute(conn)
         .await?;
     Ok(None)
+}
+
+/// Whether another account of the address was promised its confirmation earlier, and that is due as well: it is claimed
+/// at the same moment, and whichever came first to the lock would leave first.
+async fn is_after_another(
+    conn: &mut Connection,
+    mail_id: Uuid,
+    canonical: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let earlier = mails::table
+        .inner_join(users::table)
+        .filter(users::email_canonical.eq(canonical))
+        .filter(mails::letter.eq(LetterKind::ConfirmEmail.name()))
+        .filter(mails::state.eq("queued"))
+        .filter(mails::due_at.le(now))
+        .filter(mails::id.lt(mail_id));
+    diesel::select(exists(earlier)).get_result(conn).await
 }
 
 /// When the next letter may leave, after those that `departed`, the latest first.

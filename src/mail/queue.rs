@@ -58,7 +58,8 @@ pub async fn insert(conn: &mut Connection, promise: Promise, occasion: &Occasion
     insert_all(conn, vec![promise], occasion).await
 }
 
-/// Promises the confirmation letter to each unconfirmed account of an address.
+/// Promises the confirmation letter to each unconfirmed account of an address, the newest first: that of whoever asks
+/// is rarely the oldest.
 ///
 /// # Errors
 /// Those of the database.
@@ -70,6 +71,7 @@ pub async fn insert_for_unconfirmed(
     let unconfirmed: Vec<Uuid> = users::table
         .filter(users::email_canonical.eq(email_canonical))
         .filter(users::confirmed_at.is_null())
+        .order((users::created_at.desc(), users::id.desc()))
         .select(users::id)
         // Against an account that is being deleted just now.
         .for_key_share()
@@ -114,7 +116,7 @@ pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
     diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await
 }
 
-/// Claims up to `limit` letters that are due, until `until`. Others skip what is being claimed; a claim whose holder
+/// Claims up to `limit` letters that are due, until `until`, the earliest first. Others skip what is being claimed; a claim whose holder
 /// died ends by itself.
 ///
 /// # Errors
@@ -126,11 +128,14 @@ pub async fn claim(
     limit: i32,
 ) -> QueryResult<Vec<Claimed>> {
     diesel::sql_query(
-        "update mails set claimed_until = $2, attempts = attempts + 1 \
-         where id in (select id from mails where state = 'queued' and due_at <= $1 \
-                      and (claimed_until is null or claimed_until <= $1) \
-                      order by due_at, id limit $3 for update skip locked) \
-         returning id, user_id, address, email_change_id, letter, context, attempts, queued_at, claimed_until",
+        "with claimed as ( \
+             update mails set claimed_until = $2, attempts = attempts + 1 \
+             where id in (select id from mails where state = 'queued' and due_at <= $1 \
+                          and (claimed_until is null or claimed_until <= $1) \
+                          order by due_at, id limit $3 for update skip locked) \
+             returning *) \
+         select id, user_id, address, email_change_id, letter, context, attempts, queued_at, claimed_until \
+         from claimed order by due_at, id",
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
