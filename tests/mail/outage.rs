@@ -19,7 +19,7 @@ async fn next_try(app: &TestApp, actor: &Actor, attempts: i64) -> super::Fate {
 }
 
 #[tokio::test]
-async fn waits_grow_to_half_an_hour_and_end_after_two_days() {
+async fn waits_grow_to_half_an_hour_and_end_after_two_days_and_twenty_tries() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Rcpt, Behaviour::Reply("452 4.2.2 mailbox full".to_owned()));
     let app = app_with(&smtp).await;
@@ -41,8 +41,13 @@ async fn waits_grow_to_half_an_hour_and_end_after_two_days() {
     assert_eq!(next_try(&app, &ada, 17).await.state, "queued", "after 47 hours");
     // The clock moves in whole seconds.
     app.clock.advance(Span::seconds(3605));
-    let fate = next_try(&app, &ada, 18).await;
-    assert_eq!(fate.state, "parked", "after 48 hours");
+    for attempts in 18..=19 {
+        let fate = next_try(&app, &ada, attempts).await;
+        assert_eq!(fate.state, "queued", "after 48 hours, but only {attempts} tries");
+        app.clock.advance(Span::seconds(fate.due_in + 1));
+    }
+    let fate = next_try(&app, &ada, 20).await;
+    assert_eq!(fate.state, "parked", "after 48 hours and 20 tries");
     assert!(fate.reply.contains("mailbox full"), "{fate:?}");
     assert!(smtp.letters().is_empty());
 }
@@ -63,6 +68,25 @@ async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
     let link = text.split_whitespace().find(|word| word.contains("/confirm/")).unwrap();
     let path = url::Url::parse(link).unwrap().path().to_owned();
     assert_eq!(ada.post(&path).await.expect(200).json(), json!({ "status": "confirmed" }));
+}
+
+#[tokio::test]
+async fn a_letter_that_is_refused_for_now_after_an_outage_of_three_days_comes_later() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    until_mail_is(&app, "degraded").await;
+    app.clock.advance(Span::days(3));
+    smtp.once(Moment::Rcpt, Behaviour::Reply("452 4.3.1 out of space".to_owned()));
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    until_mail_is(&app, "ok").await;
+    let fate = fate_that(&app, &ada, "was refused", |fate| fate.reply.contains("out of space")).await;
+    assert_eq!(fate.state, "queued", "{fate:?}");
+    assert!(fate.attempts <= 3, "while the server is away it is not tried: {fate:?}");
+    app.clock.advance(Span::seconds(fate.due_in + 1));
+    wake(&app).await;
+    assert_eq!(smtp.wait_for(1).await[0].to, [ada.email]);
 }
 
 #[tokio::test]
