@@ -6,12 +6,12 @@
 use chrono::{DateTime, Duration, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::db::schema::{departures, mails, users};
 use crate::db::{CLEANING_BATCH, Connection};
-use crate::user;
 
 use super::LetterKind;
 
@@ -28,7 +28,7 @@ const NOTICES_APART: Duration = Duration::hours(1);
 pub(super) const MEMORY: Duration = Duration::days(1);
 
 /// Lets a letter leave `now`, and remembers it; or says when it may. Letters to one address come one after the other,
-/// on all instances: the row of the address is locked.
+/// on all instances.
 ///
 /// # Errors
 /// Those of the database.
@@ -39,7 +39,7 @@ pub(super) async fn depart(
     letter: LetterKind,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<DateTime<Utc>>> {
-    user::queries::lock_known_address(conn, canonical).await?;
+    lock(conn, canonical).await?;
     let departed: Vec<(DateTime<Utc>, String)> = departures::table
         .filter(departures::canonical.eq(canonical))
         .filter(departures::left_at.gt(now - MEMORY))
@@ -69,6 +69,14 @@ pub(super) async fn depart(
         .execute(conn)
         .await?;
     Ok(None)
+}
+
+/// Locks the departures of an address until the transaction ends. Not the row of the address: the target of a change and
+/// the address of an account that is gone have none. Whoever has this lock waits for no other but that of their own
+/// departure, which is held by nobody who waits for this one.
+async fn lock(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+    let lock = diesel::sql_query("select pg_advisory_xact_lock(hashtextextended($1, 0))");
+    lock.bind::<Text, _>(canonical).execute(conn).await.map(drop)
 }
 
 /// Whether another account of the address was promised its confirmation earlier, and that is due as well: it is claimed

@@ -4,7 +4,7 @@ use chrono::Duration as Span;
 use serde_json::json;
 use vestibule::config::Switch;
 
-use super::{fate_of, fate_that, wake};
+use super::{farewells, fate_of, fate_that, wake};
 use crate::support::{Actor, TestApp, eventually};
 
 async fn limited() -> TestApp {
@@ -170,6 +170,17 @@ async fn instances_share_the_limit() {
     assert_eq!(settled(&app).await, 3);
     let waiting = "select count(*) from mails where state = 'queued' and due_at > queued_at + interval '30 s'";
     eventually("the others wait", async || (app.database.number(waiting).await == 3).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_at_once_to_an_address_without_account_leave_one_at_a_time_as_well() {
+    let app = limited().await;
+    let addresses = 10;
+    for n in 0..addresses {
+        app.database.rows(&farewells(4, &format!("nobody{n}@example.com"))).await;
+        settled(&app).await;
+    }
+    assert_eq!(left(&app).await, addresses, "one letter each");
 }
 
 #[tokio::test]
