@@ -52,6 +52,7 @@ const OVERTAKEN: Decision = Decision::Drop("not sent: there is nothing to confir
 /// # Errors
 /// Those of the database.
 pub(super) async fn decide(conn: &mut Connection, mail: &Claimed) -> QueryResult<Decision> {
+    // What has no name here is not claimed.
     let Some(kind) = LetterKind::from_name(&mail.letter) else {
         return Ok(Decision::Fail("there is no letter of this name"));
     };

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -117,7 +117,8 @@ pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
 }
 
 /// Claims up to `limit` letters that are due, until `until`, the earliest first. Others skip what is being claimed; a claim whose holder
-/// died ends by itself.
+/// died ends by itself. A letter that only a later version knows waits for one: while instances are replaced, both are
+/// there.
 ///
 /// # Errors
 /// Those of the database.
@@ -130,7 +131,7 @@ pub async fn claim(
     diesel::sql_query(
         "with claimed as ( \
              update mails set claimed_until = $2, attempts = attempts + 1 \
-             where id in (select id from mails where state = 'queued' and due_at <= $1 \
+             where id in (select id from mails where state = 'queued' and letter = any($4) and due_at <= $1 \
                           and (claimed_until is null or claimed_until <= $1) \
                           order by due_at, id limit $3 for update skip locked) \
              returning *) \
@@ -140,11 +141,12 @@ pub async fn claim(
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
     .bind::<Integer, _>(limit)
+    .bind::<Array<Text>, _>(LetterKind::names())
     .load(conn)
     .await
 }
 
-/// When the next letter becomes due or its claim ends; `None` with an empty queue.
+/// When the next letter that this version knows becomes due or its claim ends; `None` without one.
 ///
 /// # Errors
 /// Those of the database.
@@ -154,10 +156,12 @@ pub async fn next_due_at(conn: &mut Connection) -> QueryResult<Option<DateTime<U
         #[diesel(sql_type = diesel::sql_types::Nullable<Timestamptz>)]
         at: Option<DateTime<Utc>>,
     }
-    let next: Next =
-        diesel::sql_query("select min(greatest(due_at, claimed_until)) as at from mails where state = 'queued'")
-            .get_result(conn)
-            .await?;
+    let next: Next = diesel::sql_query(
+        "select min(greatest(due_at, claimed_until)) as at from mails where state = 'queued' and letter = any($1)",
+    )
+    .bind::<Array<Text>, _>(LetterKind::names())
+    .get_result(conn)
+    .await?;
     Ok(next.at)
 }
 

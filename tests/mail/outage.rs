@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Duration as Span;
 use serde_json::json;
 
-use super::{app_with, fate_of, fate_that, promised, until_mail_is, wake};
+use super::{app_with, farewells, fate_of, fate_that, promised, until_mail_is, wake};
 use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
 use crate::support::{Actor, TestApp};
 
@@ -114,4 +114,29 @@ async fn a_letter_that_cannot_be_written_is_parked_and_blocks_no_other() {
     assert_eq!(smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await[0].to, [bob.email]);
     let fate = fate_that(&app, &ada, "is given up", |fate| fate.state == "parked").await;
     assert!(fate.reply.contains("occasion"), "{fate:?}");
+}
+
+#[tokio::test]
+async fn a_letter_that_only_a_later_version_knows_waits_for_it_and_blocks_no_other() {
+    let smtp = SmtpCatcher::start().await;
+    let app = app_with(&smtp).await;
+    // As many as are on their way at once, and before all others.
+    let later = "update mails set letter = 'of_tomorrow', due_at = due_at - interval '1 hour'";
+    app.database.rows(&format!("begin; {}; {later}; commit", farewells(8, "nobody@example.com"))).await;
+    let bob = promised(&app, "bob").await;
+    assert_eq!(smtp.wait_for(1).await[0].to[0], bob.email);
+    fate_that(&app, &bob, "left", |fate| fate.state == "sent").await;
+    wake(&app).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let untouched = "select count(*) from mails where letter = 'of_tomorrow' and state = 'queued' and attempts = 0";
+    assert_eq!(app.database.number(untouched).await, 8);
+    // Nor does the worker oversleep for them what becomes due soon: before the slow poll.
+    let soon = "update mails set due_at = now() + interval '2 s' where address = 'soon@example.com'";
+    app.database.rows(&format!("begin; {}; {soon}; commit", farewells(1, "soon@example.com"))).await;
+    wake(&app).await;
+    smtp.wait_long_for(std::time::Duration::from_secs(10), 2).await;
+    // The later version.
+    app.database.rows("update mails set letter = 'farewell' where letter = 'of_tomorrow'").await;
+    wake(&app).await;
+    smtp.wait_for(10).await;
 }

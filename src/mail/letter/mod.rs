@@ -53,6 +53,12 @@ kinds! {
 }
 
 impl LetterKind {
+    /// The names of all of them.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.name()).collect()
+    }
+
     /// The letter of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
