@@ -84,10 +84,11 @@ async fn what_one_instance_cannot_send_the_others_are_told_of() {
     let app = app_with(&smtp).await;
     let elsewhere = Db::new(&app.database.url).unwrap();
     elsewhere.migrate().await.unwrap();
-    // Nobody here is told of the letter, and somebody else has it.
-    app.database.rows(&promises(1)).await;
-    let now = app.clock.now() + Span::seconds(1);
-    let claimed = elsewhere.run(async |conn| queue::claim(conn, now, now + Span::hours(1), 1).await).await.unwrap();
+    // Somebody else has the letter; nobody here can come before, even one who looks just now.
+    let later = "update mails set due_at = due_at + interval '1 hour'";
+    app.database.rows(&format!("begin; {}; {later}; commit", promises(1))).await;
+    let (now, then) = (app.clock.now(), app.clock.now() + Span::hours(2));
+    let claimed = elsewhere.run(async |conn| queue::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
     assert_eq!(claimed.len(), 1);
     wake(&app).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
