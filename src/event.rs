@@ -163,6 +163,20 @@ pub async fn nth_latest(
     of_kind.order(events::at.desc()).offset(n - 1).select(events::at).first(conn).await.optional()
 }
 
+/// How an account came to be, if somebody registered it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_registration(conn: &mut Connection, user_id: UserId) -> QueryResult<Option<Event>> {
+    events::table
+        .filter(events::user_id.eq(user_id.0))
+        .filter(events::kind.eq(EventKind::Registered.name()))
+        .select(Event::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// Deletes some of the events before `before`.
 ///
 /// # Errors

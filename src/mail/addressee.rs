@@ -3,14 +3,16 @@
 use diesel::QueryResult;
 use uuid::Uuid;
 
+use crate::client::Client;
 use crate::db::Connection;
+use crate::event;
 use crate::link::Purpose;
 use crate::user::email_change::{self, EmailChange};
 use crate::user::queries::{find, is_address_taken};
 use crate::user::{Email, User, UserId};
 
-use super::LetterKind;
 use super::queue::Claimed;
+use super::{LetterKind, Origin};
 
 /// What to write.
 pub(super) struct Addressed {
@@ -21,6 +23,8 @@ pub(super) struct Addressed {
     /// The other address of a change.
     pub(super) other_email: String,
     pub(super) link: Option<LinkOf>,
+    /// What it says it comes from, if not from the request that promised it.
+    pub(super) origin: Option<Origin>,
 }
 
 /// The link that it carries.
@@ -48,6 +52,7 @@ const OVERTAKEN: Decision = Decision::Drop("not sent: there is nothing to confir
 /// # Errors
 /// Those of the database.
 pub(super) async fn decide(conn: &mut Connection, mail: &Claimed) -> QueryResult<Decision> {
+    // What has no name here is not claimed.
     let Some(kind) = LetterKind::from_name(&mail.letter) else {
         return Ok(Decision::Fail("there is no letter of this name"));
     };
@@ -76,11 +81,24 @@ async fn confirm_email(conn: &mut Connection, user_id: Option<Uuid>) -> QueryRes
     if user.is_confirmed() {
         return Ok(OVERTAKEN);
     }
+    let origin = registration(conn, &user).await?;
     if is_address_taken(conn, &user.email_canonical).await? {
-        return Ok(plain(LetterKind::AlreadyRegistered, &user.email));
+        let decision = plain(LetterKind::AlreadyRegistered, &user.email);
+        // One that nobody registered is nobody's attempt; so it is the request.
+        return Ok(if origin.client.is_some() { with_origin(decision, origin) } else { decision });
     }
     let link = LinkOf { purpose: Purpose::ConfirmEmail, user_id: user.id(), reference: None };
-    Ok(with_link(LetterKind::ConfirmEmail, &user.email, link))
+    Ok(with_origin(with_link(LetterKind::ConfirmEmail, &user.email, link), origin))
+}
+
+/// The origin of an account. If its letter named the request for the letter instead, the owner of an address who asks
+/// for theirs would find themselves in that of a squatter, and confirm an account whose password they do not have.
+async fn registration(conn: &mut Connection, user: &User) -> QueryResult<Origin> {
+    let Some(event) = event::find_registration(conn, user.id()).await? else {
+        return Ok(Origin { at: user.created_at, client: None });
+    };
+    let client = event.ip.map(|ip| Client { ip: ip.addr(), user_agent: event.user_agent });
+    Ok(Origin { at: event.at, client })
 }
 
 async fn reset_password(conn: &mut Connection, user_id: Option<Uuid>) -> QueryResult<Decision> {
@@ -140,6 +158,7 @@ fn plain(kind: LetterKind, to: &str) -> Decision {
             canonical: email.canonical().to_owned(),
             other_email: String::new(),
             link: None,
+            origin: None,
         }),
         Err(_) => Decision::Fail("the address cannot be mailed"),
     }
@@ -155,6 +174,13 @@ fn with_link(kind: LetterKind, to: &str, link: LinkOf) -> Decision {
 fn with_other(decision: Decision, other_email: String) -> Decision {
     match decision {
         Decision::Write(addressed) => Decision::Write(Addressed { other_email, ..addressed }),
+        other => other,
+    }
+}
+
+fn with_origin(decision: Decision, origin: Origin) -> Decision {
+    match decision {
+        Decision::Write(addressed) => Decision::Write(Addressed { origin: Some(origin), ..addressed }),
         other => other,
     }
 }

@@ -12,7 +12,10 @@ use super::mailbox::{Mail, Mailbox, links};
 use super::smtp::{Refusal, Smtp};
 use super::{Letter, message};
 
-/// A letter was not delivered.
+/// The longest text of a server that is kept, in characters.
+const TEXT_LIMIT: usize = 500;
+
+/// A letter was not delivered. The texts hold no control characters.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
     /// The server cannot be reached or takes no letters at all, this one or another.
@@ -72,7 +75,7 @@ impl Delivery {
             Way::Smtp(smtp) => match smtp.send(message).await {
                 Ok(response) => {
                     let text: Vec<&str> = response.message().collect();
-                    Ok(format!("{} {}", response.code(), text.join(" ")))
+                    Ok(clean(&format!("{} {}", response.code(), text.join(" "))))
                 }
                 Err(refusal) => Err(judge(smtp, &refusal).await),
             },
@@ -86,7 +89,7 @@ impl Delivery {
     pub async fn probe(&self) -> Result<(), String> {
         match &self.way {
             Way::Mailbox(_) => Ok(()),
-            Way::Smtp(smtp) => smtp.probe().await.map_err(|refusal| refusal.to_string()),
+            Way::Smtp(smtp) => smtp.probe().await.map_err(|refusal| clean(&refusal.to_string())),
         }
     }
 }
@@ -95,13 +98,19 @@ impl Delivery {
 /// and a refused recipient can all be 5xx. But a server that still takes commands is there.
 async fn judge(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
     if let Refusal::Away(_) = refusal {
-        return DeliveryError::ServerAway(refusal.to_string());
+        return DeliveryError::ServerAway(clean(&refusal.to_string()));
     }
     match smtp.probe().await {
-        Err(reason) => DeliveryError::ServerAway(reason.to_string()),
-        Ok(()) if refusal.is_permanent() => DeliveryError::Permanent(refusal.to_string()),
-        Ok(()) => DeliveryError::Temporary(refusal.to_string()),
+        Err(reason) => DeliveryError::ServerAway(clean(&reason.to_string())),
+        Ok(()) if refusal.is_permanent() => DeliveryError::Permanent(clean(&refusal.to_string())),
+        Ok(()) => DeliveryError::Temporary(clean(&refusal.to_string())),
     }
+}
+
+/// What a server says, or an error that quotes it, as the database can hold it and a terminal show it. A NUL would fail
+/// the statement that writes down that the letter left, and it would leave again and again.
+fn clean(text: &str) -> String {
+    text.chars().take(TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 async fn put(

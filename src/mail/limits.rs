@@ -4,13 +4,14 @@
 //! delayed, a promise would be broken.
 
 use chrono::{DateTime, Duration, Utc};
+use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::schema::departures;
+use crate::db::schema::{departures, mails, users};
 use crate::db::{CLEANING_BATCH, Connection};
-use crate::user;
 
 use super::LetterKind;
 
@@ -27,7 +28,7 @@ const NOTICES_APART: Duration = Duration::hours(1);
 pub(super) const MEMORY: Duration = Duration::days(1);
 
 /// Lets a letter leave `now`, and remembers it; or says when it may. Letters to one address come one after the other,
-/// on all instances: the row of the address is locked.
+/// on all instances.
 ///
 /// # Errors
 /// Those of the database.
@@ -38,7 +39,7 @@ pub(super) async fn depart(
     letter: LetterKind,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<DateTime<Utc>>> {
-    user::queries::lock_known_address(conn, canonical).await?;
+    lock(conn, canonical).await?;
     let departed: Vec<(DateTime<Utc>, String)> = departures::table
         .filter(departures::canonical.eq(canonical))
         .filter(departures::left_at.gt(now - MEMORY))
@@ -51,6 +52,9 @@ pub(super) async fn depart(
     let may_leave_at = earliest(&departed, letter).unwrap_or(now);
     if may_leave_at > now {
         return Ok(Some(may_leave_at));
+    }
+    if letter == LetterKind::ConfirmEmail && is_after_another(conn, mail_id, canonical, now).await? {
+        return Ok(Some(now + APART));
     }
     diesel::insert_into(departures::table)
         .values((
@@ -65,6 +69,32 @@ pub(super) async fn depart(
         .execute(conn)
         .await?;
     Ok(None)
+}
+
+/// Locks the departures of an address until the transaction ends. Not the row of the address: the target of a change and
+/// the address of an account that is gone have none. Whoever has this lock waits for no other but that of their own
+/// departure, which is held by nobody who waits for this one.
+async fn lock(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+    let lock = diesel::sql_query("select pg_advisory_xact_lock(hashtextextended($1, 0))");
+    lock.bind::<Text, _>(canonical).execute(conn).await.map(drop)
+}
+
+/// Whether another account of the address was promised its confirmation earlier, and that is due as well: it is claimed
+/// at the same moment, and whichever came first to the lock would leave first.
+async fn is_after_another(
+    conn: &mut Connection,
+    mail_id: Uuid,
+    canonical: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let earlier = mails::table
+        .inner_join(users::table)
+        .filter(users::email_canonical.eq(canonical))
+        .filter(mails::letter.eq(LetterKind::ConfirmEmail.name()))
+        .filter(mails::state.eq("queued"))
+        .filter(mails::due_at.le(now))
+        .filter(mails::id.lt(mail_id));
+    diesel::select(exists(earlier)).get_result(conn).await
 }
 
 /// When the next letter may leave, after those that `departed`, the latest first.

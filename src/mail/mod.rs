@@ -21,7 +21,7 @@ mod worker;
 
 pub use advice::advice;
 pub use delivery::{Delivery, DeliveryError};
-pub use letter::{Letter, LetterKind, TemplateError, Templates, Words};
+pub use letter::{Letter, LetterKind, Origin, TemplateError, Templates, Words};
 pub use mailbox::Mailbox;
 pub use plan::MailerParts;
 pub use promise::Promise;

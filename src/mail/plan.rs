@@ -12,7 +12,7 @@ use crate::link::{Links, NewLink, Purpose};
 
 use super::addressee::{self, Addressed, Decision, LinkOf};
 use super::queue::Claimed;
-use super::{Delivery, DeliveryError, Letter, Templates, Words, limits};
+use super::{Delivery, DeliveryError, Letter, Origin, Templates, Words, limits};
 
 /// How long an address that was left can take the change back: long enough for a holiday.
 const UNDO_TTL: Duration = Duration::from_secs(7 * 86_400);
@@ -70,6 +70,9 @@ impl MailerParts {
     fn write(&self, addressed: &Addressed, occasion: &Occasion) -> Result<Letter, DeliveryError> {
         let mut words = Words::new(&self.service, &addressed.to, occasion);
         words.other_email.clone_from(&addressed.other_email);
+        if let Some(Origin { at, client }) = &addressed.origin {
+            words = words.with_origin(*at, client.as_ref(), &occasion.language);
+        }
         if let Some(link) = &addressed.link {
             let (url, ttl) = self.mint(link, &addressed.canonical)?;
             words = words.with_link(url, ttl, &occasion.language);

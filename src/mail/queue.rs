@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -58,7 +58,8 @@ pub async fn insert(conn: &mut Connection, promise: Promise, occasion: &Occasion
     insert_all(conn, vec![promise], occasion).await
 }
 
-/// Promises the confirmation letter to each unconfirmed account of an address.
+/// Promises the confirmation letter to each unconfirmed account of an address, the newest first: that of whoever asks
+/// is rarely the oldest.
 ///
 /// # Errors
 /// Those of the database.
@@ -70,6 +71,7 @@ pub async fn insert_for_unconfirmed(
     let unconfirmed: Vec<Uuid> = users::table
         .filter(users::email_canonical.eq(email_canonical))
         .filter(users::confirmed_at.is_null())
+        .order((users::created_at.desc(), users::id.desc()))
         .select(users::id)
         // Against an account that is being deleted just now.
         .for_key_share()
@@ -114,8 +116,9 @@ pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
     diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await
 }
 
-/// Claims up to `limit` letters that are due, until `until`. Others skip what is being claimed; a claim whose holder
-/// died ends by itself.
+/// Claims up to `limit` letters that are due, until `until`, the earliest first. Others skip what is being claimed; a claim whose holder
+/// died ends by itself. A letter that only a later version knows waits for one: while instances are replaced, both are
+/// there.
 ///
 /// # Errors
 /// Those of the database.
@@ -126,20 +129,24 @@ pub async fn claim(
     limit: i32,
 ) -> QueryResult<Vec<Claimed>> {
     diesel::sql_query(
-        "update mails set claimed_until = $2, attempts = attempts + 1 \
-         where id in (select id from mails where state = 'queued' and due_at <= $1 \
-                      and (claimed_until is null or claimed_until <= $1) \
-                      order by due_at, id limit $3 for update skip locked) \
-         returning id, user_id, address, email_change_id, letter, context, attempts, queued_at, claimed_until",
+        "with claimed as ( \
+             update mails set claimed_until = $2, attempts = attempts + 1 \
+             where id in (select id from mails where state = 'queued' and letter = any($4) and due_at <= $1 \
+                          and (claimed_until is null or claimed_until <= $1) \
+                          order by due_at, id limit $3 for update skip locked) \
+             returning *) \
+         select id, user_id, address, email_change_id, letter, context, attempts, queued_at, claimed_until \
+         from claimed order by due_at, id",
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
     .bind::<Integer, _>(limit)
+    .bind::<Array<Text>, _>(LetterKind::names())
     .load(conn)
     .await
 }
 
-/// When the next letter becomes due or its claim ends; `None` with an empty queue.
+/// When the next letter that this version knows becomes due or its claim ends; `None` without one.
 ///
 /// # Errors
 /// Those of the database.
@@ -149,10 +156,12 @@ pub async fn next_due_at(conn: &mut Connection) -> QueryResult<Option<DateTime<U
         #[diesel(sql_type = diesel::sql_types::Nullable<Timestamptz>)]
         at: Option<DateTime<Utc>>,
     }
-    let next: Next =
-        diesel::sql_query("select min(greatest(due_at, claimed_until)) as at from mails where state = 'queued'")
-            .get_result(conn)
-            .await?;
+    let next: Next = diesel::sql_query(
+        "select min(greatest(due_at, claimed_until)) as at from mails where state = 'queued' and letter = any($1)",
+    )
+    .bind::<Array<Text>, _>(LetterKind::names())
+    .get_result(conn)
+    .await?;
     Ok(next.at)
 }
 

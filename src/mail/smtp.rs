@@ -11,6 +11,7 @@ use lettre::transport::smtp::response::Response;
 use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
+use crate::cause::with_causes;
 use crate::config::Secret;
 
 /// How long the server may take for one command; after that it is asked whether it is there at all.
@@ -111,19 +112,4 @@ impl Smtp {
     fn give_up(&self) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = (self.fresh)();
     }
-}
-
-/// An error with its causes, in one line; some of lettre's say their cause themselves.
-fn with_causes(error: &SmtpError) -> String {
-    use std::error::Error as _;
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

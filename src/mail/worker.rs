@@ -36,6 +36,9 @@ const LONGEST_WAIT: f64 = 1800.0;
 /// How long a letter is tried before it is given up (RFC 5321, section 4.5.4.1, asks for more of relays; a link that is
 /// older is worth nothing).
 const PATIENCE: chrono::Duration = chrono::Duration::hours(48);
+/// How often a letter is tried at least. While the server is away it is not tried, only the server is: after an outage of
+/// more than [`PATIENCE`] the first temporary refusal would be the last.
+const LEAST_TRIES: i32 = 20;
 
 /// Whether letters leave, for `/health/ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +235,9 @@ impl Inner {
                     Outcome::Failed(DeliveryError::ServerAway(reason)) => {
                         queue::set_delayed(conn, mail, next_try_at(now, *attempts), reason, true).await
                     }
-                    Outcome::Failed(DeliveryError::Temporary(reason)) if now - mail.queued_at < PATIENCE => {
+                    Outcome::Failed(DeliveryError::Temporary(reason))
+                        if now - mail.queued_at < PATIENCE || *attempts < LEAST_TRIES =>
+                    {
                         let due_at = next_try_at(now, *attempts);
                         log::warn!("mail {id} ({letter}) is tried again at {due_at}: {reason}");
                         queue::set_delayed(conn, mail, due_at, reason, false).await

@@ -169,3 +169,23 @@ async fn connections_are_few_and_are_used_again() {
     let connections = smtp.connections();
     assert!(connections.peak <= 4 && connections.total <= 8, "{connections:?}");
 }
+
+#[tokio::test]
+async fn a_reply_that_the_database_could_not_hold_is_kept_clean_and_short() {
+    let nasty = format!("taken\0as \u{1b}[31m 1\u{7}{}", "x".repeat(700));
+    for (moment, code, state) in [
+        (Moment::FinalDot, "250", "sent"),
+        (Moment::FinalDot, "554", "parked"),
+        (Moment::Rcpt, "452", "queued"),
+        (Moment::Greeting, "421", "queued"),
+    ] {
+        let smtp = SmtpCatcher::start().await;
+        smtp.always(moment, reply(&format!("{code} {nasty}")));
+        let app = app_with(&smtp).await;
+        let ada = promised(&app, "ada").await;
+        let fate = fate_that(&app, &ada, "has a reply", |fate| !fate.reply.is_empty()).await;
+        assert_eq!((fate.state.as_str(), fate.attempts), (state, 1), "{fate:?}");
+        assert!(fate.reply.contains("taken as  [31m 1 xxx"), "{fate:?}");
+        assert!(fate.reply.contains(code) && fate.reply.chars().count() <= 500, "{fate:?}");
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use chrono::Duration as Span;
 use serde_json::json;
 use vestibule::mail::LetterKind;
 
@@ -152,4 +153,56 @@ fn a_sender_that_could_bring_its_own_headers_is_refused() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && error.contains("MAIL_FROM"), "{sender:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_confirmation_says_how_its_account_was_registered_whoever_asks_for_it_again() {
+    const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0";
+    const PHONE: &str = "Mozilla/5.0 (iPhone) AppleWebKit/605 Version/18.0 Mobile/15E148 Safari/604.1";
+    let app = TestApp::start().await;
+    let said = |at: chrono::DateTime<chrono::Utc>| at.format("um %H:%M UTC").to_string();
+    let eves = said(app.clock.now());
+    let mut eve = register(&app, "victim", &[("User-Agent", WINDOWS)]).await;
+    app.database.rows("update events set ip = '198.51.100.7'").await;
+    eve.sign_in().await;
+    app.clock.advance(Span::minutes(7));
+    let victims = said(app.clock.now());
+    let victim = register(&app, "victim", &[("User-Agent", "curl/8.5.0")]).await;
+    app.mailbox.exactly(&victim.email, 2).await;
+    app.clock.advance(Span::minutes(7));
+    let asked_at = app.clock.now().to_rfc3339();
+    let again = victim.request("POST", "/resend").json(&json!({ "email": victim.email }));
+    again.header("User-Agent", PHONE).header("Accept-Language", "de").send().await.expect(202);
+    let letters = app.mailbox.exactly(&victim.email, 4).await;
+    let of = |words: &str| letters[..2].iter().find(|letter| letter.text.contains(words)).expect(words);
+    for (registered_at, ip, device) in [(&eves, "198.51.100.7", "Firefox auf Windows"), (&victims, "127.0.0.1", "curl")]
+    {
+        let letter = of(device);
+        for part in [&letter.text, &letter.html] {
+            assert!(part.contains("Registriert am") && part.contains(registered_at) && part.contains(ip), "{part}");
+            assert!(!part.contains("iPhone"), "{part}");
+        }
+    }
+    // Nor does a session make it look like another's.
+    eve.request("POST", "/resend").header("User-Agent", PHONE).send().await.expect(202);
+    let letters = app.mailbox.exactly(&victim.email, 5).await;
+    assert!(letters[0].text.contains("Firefox on Windows") && letters[0].text.contains("198.51.100.7"));
+    let statement = format!("select count(*) from mails where queued_at >= '{asked_at}' and due_at = queued_at");
+    assert_eq!(app.database.number(&statement).await, 3, "a promise is as old as its request");
+}
+
+#[tokio::test]
+async fn a_confirmation_of_an_account_that_nobody_registered_names_no_place() {
+    let app = TestApp::start().await;
+    let ada = register(&app, "ada", &[]).await;
+    app.mailbox.letter_to(&ada.email).await;
+    // As an operator's import leaves it.
+    app.database.rows("delete from events").await;
+    ada.post_json("/resend", &json!({ "email": ada.email })).await.expect(202);
+    let letter = app.mailbox.letters_to(&ada.email, 2).await.swap_remove(0);
+    for part in [&letter.text, &letter.html] {
+        assert!(part.contains("Signed up on") && part.contains("UTC."), "{part}");
+        assert!(!part.contains("from 127.0.0.1") && !part.contains("unnamed program"), "{part}");
+    }
+    ada.post(&letter.path()).await.expect(200);
 }

@@ -4,7 +4,7 @@ use chrono::Duration as Span;
 use serde_json::json;
 use vestibule::config::Switch;
 
-use super::{fate_of, fate_that, wake};
+use super::{farewells, fate_of, fate_that, wake};
 use crate::support::{Actor, TestApp, eventually};
 
 async fn limited() -> TestApp {
@@ -123,6 +123,8 @@ async fn a_resend_while_a_letter_waits_promises_nothing_more() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
     app.mailbox.letter_to("ada@example.com").await;
+    // It is in the mailbox a moment before the queue says so.
+    settled(&app).await;
     for _ in 0..5 {
         resend(&app, "ada@example.com").await;
     }
@@ -168,4 +170,45 @@ async fn instances_share_the_limit() {
     assert_eq!(settled(&app).await, 3);
     let waiting = "select count(*) from mails where state = 'queued' and due_at > queued_at + interval '30 s'";
     eventually("the others wait", async || (app.database.number(waiting).await == 3).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_at_once_to_an_address_without_account_leave_one_at_a_time_as_well() {
+    let app = limited().await;
+    let addresses = 10;
+    for n in 0..addresses {
+        app.database.rows(&farewells(4, &format!("nobody{n}@example.com"))).await;
+        settled(&app).await;
+    }
+    assert_eq!(left(&app).await, addresses, "one letter each");
+}
+
+#[tokio::test]
+async fn of_several_accounts_the_letter_of_the_newest_leaves_first() {
+    let app = limited().await;
+    let mut accounts = Vec::new();
+    for _ in 0..3 {
+        accounts.push(register(&app, "ada@example.com").await);
+        app.clock.advance(Span::seconds(61));
+    }
+    wake(&app).await;
+    settled(&app).await;
+    while app.database.number("select count(*) from mails where state = 'queued'").await > 0 {
+        advance_to_next(&app).await;
+        settled(&app).await;
+    }
+    app.clock.advance(Span::hours(2));
+    resend(&app, "ada@example.com").await;
+    let order = "select string_agg(m.id::text, ' ' order by u.id desc), string_agg(m.id::text, ' ' order by m.id) \
+                 from mails m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
+    let promised = app.database.rows(order).await.swap_remove(0);
+    assert_eq!(promised[0], promised[1], "the newest account's is promised first");
+    for _ in 0..3 {
+        settled(&app).await;
+        app.clock.advance(Span::seconds(61));
+    }
+    settled(&app).await;
+    let order = "select string_agg(m.id::text, ' ' order by m.sent_at) \
+                 from mails m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
+    assert_eq!(app.database.rows(order).await[0][0], promised[0], "and leaves first");
 }

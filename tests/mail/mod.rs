@@ -40,6 +40,16 @@ async fn promised(app: &TestApp, name: &str) -> Actor {
     actor
 }
 
+/// The statement that promises `count` letters at once to an address that no account has.
+fn farewells(count: usize, address: &str) -> String {
+    format!(
+        "insert into mails (id, address, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
+         select gen_random_uuid(), '{address}', 'farewell', jsonb_build_object('at', now(), 'language', 'en', \
+                'request_id', '', 'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), \
+                'queued', now(), now(), 0, false from generate_series(1, {count})"
+    )
+}
+
 /// What the queue says about the newest letter to somebody.
 #[derive(Clone, Debug)]
 struct Fate {

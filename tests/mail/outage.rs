@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Duration as Span;
 use serde_json::json;
 
-use super::{app_with, fate_of, fate_that, promised, until_mail_is, wake};
+use super::{app_with, farewells, fate_of, fate_that, promised, until_mail_is, wake};
 use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
 use crate::support::{Actor, TestApp};
 
@@ -19,7 +19,7 @@ async fn next_try(app: &TestApp, actor: &Actor, attempts: i64) -> super::Fate {
 }
 
 #[tokio::test]
-async fn waits_grow_to_half_an_hour_and_end_after_two_days() {
+async fn waits_grow_to_half_an_hour_and_end_after_two_days_and_twenty_tries() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Rcpt, Behaviour::Reply("452 4.2.2 mailbox full".to_owned()));
     let app = app_with(&smtp).await;
@@ -41,8 +41,13 @@ async fn waits_grow_to_half_an_hour_and_end_after_two_days() {
     assert_eq!(next_try(&app, &ada, 17).await.state, "queued", "after 47 hours");
     // The clock moves in whole seconds.
     app.clock.advance(Span::seconds(3605));
-    let fate = next_try(&app, &ada, 18).await;
-    assert_eq!(fate.state, "parked", "after 48 hours");
+    for attempts in 18..=19 {
+        let fate = next_try(&app, &ada, attempts).await;
+        assert_eq!(fate.state, "queued", "after 48 hours, but only {attempts} tries");
+        app.clock.advance(Span::seconds(fate.due_in + 1));
+    }
+    let fate = next_try(&app, &ada, 20).await;
+    assert_eq!(fate.state, "parked", "after 48 hours and 20 tries");
     assert!(fate.reply.contains("mailbox full"), "{fate:?}");
     assert!(smtp.letters().is_empty());
 }
@@ -63,6 +68,25 @@ async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
     let link = text.split_whitespace().find(|word| word.contains("/confirm/")).unwrap();
     let path = url::Url::parse(link).unwrap().path().to_owned();
     assert_eq!(ada.post(&path).await.expect(200).json(), json!({ "status": "confirmed" }));
+}
+
+#[tokio::test]
+async fn a_letter_that_is_refused_for_now_after_an_outage_of_three_days_comes_later() {
+    let smtp = SmtpCatcher::start().await;
+    smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
+    let app = app_with(&smtp).await;
+    let ada = promised(&app, "ada").await;
+    until_mail_is(&app, "degraded").await;
+    app.clock.advance(Span::days(3));
+    smtp.once(Moment::Rcpt, Behaviour::Reply("452 4.3.1 out of space".to_owned()));
+    smtp.always(Moment::Greeting, Behaviour::Usual);
+    until_mail_is(&app, "ok").await;
+    let fate = fate_that(&app, &ada, "was refused", |fate| fate.reply.contains("out of space")).await;
+    assert_eq!(fate.state, "queued", "{fate:?}");
+    assert!(fate.attempts <= 3, "while the server is away it is not tried: {fate:?}");
+    app.clock.advance(Span::seconds(fate.due_in + 1));
+    wake(&app).await;
+    assert_eq!(smtp.wait_for(1).await[0].to, [ada.email]);
 }
 
 #[tokio::test]
@@ -90,4 +114,29 @@ async fn a_letter_that_cannot_be_written_is_parked_and_blocks_no_other() {
     assert_eq!(smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await[0].to, [bob.email]);
     let fate = fate_that(&app, &ada, "is given up", |fate| fate.state == "parked").await;
     assert!(fate.reply.contains("occasion"), "{fate:?}");
+}
+
+#[tokio::test]
+async fn a_letter_that_only_a_later_version_knows_waits_for_it_and_blocks_no_other() {
+    let smtp = SmtpCatcher::start().await;
+    let app = app_with(&smtp).await;
+    // As many as are on their way at once, and before all others.
+    let later = "update mails set letter = 'of_tomorrow', due_at = due_at - interval '1 hour'";
+    app.database.rows(&format!("begin; {}; {later}; commit", farewells(8, "nobody@example.com"))).await;
+    let bob = promised(&app, "bob").await;
+    assert_eq!(smtp.wait_for(1).await[0].to[0], bob.email);
+    fate_that(&app, &bob, "left", |fate| fate.state == "sent").await;
+    wake(&app).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let untouched = "select count(*) from mails where letter = 'of_tomorrow' and state = 'queued' and attempts = 0";
+    assert_eq!(app.database.number(untouched).await, 8);
+    // Nor does the worker oversleep for them what becomes due soon: before the slow poll.
+    let soon = "update mails set due_at = now() + interval '2 s' where address = 'soon@example.com'";
+    app.database.rows(&format!("begin; {}; {soon}; commit", farewells(1, "soon@example.com"))).await;
+    wake(&app).await;
+    smtp.wait_long_for(std::time::Duration::from_secs(10), 2).await;
+    // The later version.
+    app.database.rows("update mails set letter = 'farewell' where letter = 'of_tomorrow'").await;
+    wake(&app).await;
+    smtp.wait_for(10).await;
 }

@@ -10,7 +10,7 @@ use vestibule::config::{Secret, Switch};
 use vestibule::db::Db;
 use vestibule::mail::queue;
 
-use super::{app_with, count_from_environment, promised, wake};
+use super::{app_with, count_from_environment, farewells, promised, wake};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::mailbox::promises;
@@ -51,14 +51,18 @@ async fn two_processes_on_one_queue_send_every_letter_once() {
 async fn an_idle_service_leaves_the_database_alone() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    // One that waits for its time does not change that.
+    // One that waits for its time does not change that, nor one that only a later version can write.
     ada.forget_password().await.expect(202);
+    let later =
+        "update mails set letter = 'of_tomorrow', due_at = due_at - interval '1 hour' where letter = 'farewell'";
+    app.database.rows(&format!("begin; {}; {later}; commit", farewells(1, "nobody@example.com"))).await;
+    wake(&app).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = proxy.asked();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let asked = proxy.asked() - before;
     assert!(asked <= 6, "asked {asked} times in 3 s");
-    assert_eq!(app.database.number("select count(*) from mails where state = 'queued'").await, 1);
+    assert_eq!(app.database.number("select count(*) from mails where state = 'queued'").await, 2);
 }
 
 #[tokio::test]
@@ -80,10 +84,11 @@ async fn what_one_instance_cannot_send_the_others_are_told_of() {
     let app = app_with(&smtp).await;
     let elsewhere = Db::new(&app.database.url).unwrap();
     elsewhere.migrate().await.unwrap();
-    // Nobody here is told of the letter, and somebody else has it.
-    app.database.rows(&promises(1)).await;
-    let now = app.clock.now() + Span::seconds(1);
-    let claimed = elsewhere.run(async |conn| queue::claim(conn, now, now + Span::hours(1), 1).await).await.unwrap();
+    // Somebody else has the letter; nobody here can come before, even one who looks just now.
+    let later = "update mails set due_at = due_at + interval '1 hour'";
+    app.database.rows(&format!("begin; {}; {later}; commit", promises(1))).await;
+    let (now, then) = (app.clock.now(), app.clock.now() + Span::hours(2));
+    let claimed = elsewhere.run(async |conn| queue::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
     assert_eq!(claimed.len(), 1);
     wake(&app).await;
     tokio::time::sleep(Duration::from_millis(300)).await;

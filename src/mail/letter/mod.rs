@@ -6,9 +6,10 @@ mod templates;
 
 pub use templates::{TemplateError, Templates};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::client::Occasion;
+use crate::client::{Client, Occasion};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $name:literal)+) => {
@@ -52,6 +53,12 @@ kinds! {
 }
 
 impl LetterKind {
+    /// The names of all of them.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.iter().map(|kind| kind.name()).collect()
+    }
+
     /// The letter of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -70,6 +77,15 @@ pub struct Letter {
     pub html: String,
 }
 
+/// What a letter says it comes from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// From where; none of an account that an operator made.
+    pub client: Option<Client>,
+}
+
 /// The words that templates can use, as `{{ words.service }}` and so on. All letters share them.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Words {
@@ -83,11 +99,11 @@ pub struct Words {
     pub link: String,
     /// How long the link lives, such as `24 hours`.
     pub lifetime: String,
-    /// When the letter was caused.
+    /// When the letter was caused; in `confirm_email` when its account was registered, whoever asked for the letter.
     pub when: String,
-    /// The network address that it was caused from.
+    /// The network address that it was caused from; in `confirm_email` empty for an account that nobody registered.
     pub ip: String,
-    /// The program that it was caused with.
+    /// The program that it was caused with; empty where `ip` is.
     pub device: String,
 }
 
@@ -95,16 +111,18 @@ impl Words {
     /// The words that say who caused a letter to `email`.
     #[must_use]
     pub fn new(service: &str, email: &str, occasion: &Occasion) -> Self {
-        let language = occasion.language.as_str();
+        let words = Self { service: service.to_owned(), email: email.to_owned(), ..Self::default() };
+        words.with_origin(occasion.at, Some(&occasion.client), &occasion.language)
+    }
+
+    /// The same with another origin.
+    #[must_use]
+    pub fn with_origin(self, at: DateTime<Utc>, client: Option<&Client>, language: &str) -> Self {
         Self {
-            service: service.to_owned(),
-            email: email.to_owned(),
-            other_email: String::new(),
-            link: String::new(),
-            lifetime: String::new(),
-            when: language::when(language, occasion.at),
-            ip: occasion.client.ip.to_string(),
-            device: language::device(language, occasion.client.user_agent.as_deref()),
+            when: language::when(language, at),
+            ip: client.map(|client| client.ip.to_string()).unwrap_or_default(),
+            device: client.map(|client| language::device(language, client.user_agent.as_deref())).unwrap_or_default(),
+            ..self
         }
     }
 
