@@ -198,6 +198,18 @@ async fn the_same_address_in_another_spelling_is_no_stranger() {
 }
 
 #[tokio::test]
+async fn an_account_that_was_disabled_meanwhile_stays_as_it_is() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let (link, _) = app.email_change(&ada, NEW).await;
+    app.database.rows("update users set disabled_at = now()").await;
+    app.visitor().post(&link).await.expect_problem(410, "link_used");
+    app.database.rows("update users set disabled_at = null").await;
+    assert_eq!(email_of(&ada).await, "ada@example.com");
+    app.visitor().post(&link).await.expect(200);
+}
+
+#[tokio::test]
 async fn one_account_writes_to_ten_strangers_an_hour_and_no_more() {
     let app = crate::security::limited().await;
     let ada = app.member("ada").await;

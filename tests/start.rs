@@ -209,6 +209,21 @@ async fn with_nothing_set_up_it_brings_its_database_which_survives_a_kill() {
     assert_eq!(me.json()["confirmed"], true, "a session outlives a restart");
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_a_database_or_a_folder_is_said_once_with_its_cause() {
+    let database = TestDatabase::empty();
+    let mut url = url::Url::parse(&database.url).unwrap();
+    url.set_path("nowhere");
+    let said = text(&run(&["migrate"], &[("DATABASE_URL", url.as_str())]).stderr);
+    assert!(said.contains("database \"nowhere\" does not exist"), "{said}");
+    let dir = fresh_dir("data");
+    let variables =
+        [("DATA_DIR", dir.to_str().unwrap()), ("MAIL_TEMPLATES", "/no-such-folder"), ("LISTEN", "127.0.0.1:0")];
+    let said = text(&run(&["serve"], &variables).stderr);
+    let complaints = said.lines().filter(|line| line.contains("MAIL_TEMPLATES")).collect::<Vec<_>>();
+    assert_eq!((complaints.len(), said.matches("/no-such-folder").count()), (1, 1), "{said}");
+}
+
 /// A system that is too old for the bundled programs, as far as they can tell.
 #[tokio::test]
 async fn where_the_bundled_database_cannot_run_an_installed_one_does_or_one_line_says_what_to_do() {
