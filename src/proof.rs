@@ -11,6 +11,7 @@ use crate::problem::{Code, Problem};
 use crate::throttle::{self, LoginAttempt, LoginName};
 use crate::user::{self, User};
 
+use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 
 /// A try to prove a password, counted as a failure until it is settled.
@@ -47,6 +48,28 @@ impl Attempt {
             _ => Ok(()),
         }
     }
+}
+
+/// Locks an account for what it may do ten times an hour, and what is written down as `kind`; or says why not.
+///
+/// # Errors
+/// Those of the database; inside, `unauthenticated` where the account is not any more the one that was proved, and
+/// `rate_limited`.
+pub async fn begin_change(
+    conn: &mut Connection,
+    app: &App,
+    user: &User,
+    kind: EventKind,
+    now: DateTime<Utc>,
+) -> QueryResult<Result<(), Problem>> {
+    if !user::changes::lock_unchanged(conn, user).await? {
+        return Ok(Err(Problem::new(Code::Unauthenticated)));
+    }
+    let wait = match app.config.has_rate_limits {
+        true => throttle::wait_of_account(conn, user, kind, now).await?,
+        false => None,
+    };
+    Ok(wait.map_or(Ok(()), |wait| Err(wait.into())))
 }
 
 /// The current password of somebody who is signed in, proved again.

@@ -173,3 +173,13 @@ pub fn ignoring_empty_variables(command: Command) -> Command {
 fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
+
+#[cfg(test)]
+impl Settings {
+    /// Those of a command line, for tests of modules that need some.
+    pub(crate) fn of_flags(flags: &[&str]) -> Self {
+        use clap::FromArgMatches as _;
+        let command = Self::augment_args(clap::Command::new("tests").no_binary_name(true));
+        Self::from_arg_matches(&command.try_get_matches_from(flags).unwrap()).unwrap()
+    }
+}

@@ -15,10 +15,9 @@ use crate::event::{self, EventKind};
 use crate::guard::Confirmed;
 use crate::mail::{LetterKind, Promise, queue};
 use crate::password::Password;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::proof::{self, Proved};
-use crate::throttle;
-use crate::user::{Email, User, changes, email_change};
+use crate::user::{Email, User, email_change};
 
 use super::answers::ConfirmationSent;
 use super::responses::{AsksPassword, BodyProblems, HashingFaults, Throttled};
@@ -61,12 +60,9 @@ pub async fn request_email_change(
     let user = &confirmed.user;
     let proved = proof::current_password(&app, &occasion, user, &request.password).await?;
     let promised = app.db.transaction(async |conn| {
-        if !changes::lock_unchanged(conn, user).await? {
-            return Ok(Err(Problem::new(Code::Unauthenticated)));
-        }
-        let wait = throttle::wait_of_account(conn, user, EventKind::EmailChangeRequested, occasion.at).await?;
-        if let Some(wait) = wait.filter(|_| app.config.has_rate_limits) {
-            return Ok(Err(Problem::from(wait)));
+        let kind = EventKind::EmailChangeRequested;
+        if let Err(problem) = proof::begin_change(conn, &app, user, kind, occasion.at).await? {
+            return Ok(Err(problem));
         }
         promise(conn, user, &proved, &request.email, &occasion).await.map(Ok)
     });

@@ -9,7 +9,7 @@ use crate::client::Occasion;
 use crate::event::{self, EventKind};
 use crate::guard::Confirmed;
 use crate::problem::{Code, Problem};
-use crate::throttle;
+use crate::proof;
 use crate::user::{Username, changes};
 
 use super::answers::AccountView;
@@ -49,15 +49,12 @@ pub async fn update_account(
         return Ok(HttpResponse::Ok().json(AccountView::from(user)));
     }
     let changed = app.db.transaction(async |conn| {
-        if !changes::lock_unchanged(conn, user).await? {
-            return Ok(Err(Problem::new(Code::Unauthenticated)));
-        }
-        let wait = throttle::wait_of_account(conn, user, EventKind::UsernameChanged, occasion.at).await?;
-        if let Some(wait) = wait.filter(|_| app.config.has_rate_limits) {
-            return Ok(Err(Problem::from(wait)));
+        let kind = EventKind::UsernameChanged;
+        if let Err(problem) = proof::begin_change(conn, &app, user, kind, occasion.at).await? {
+            return Ok(Err(problem));
         }
         let changed = changes::set_username(conn, user.id(), change.username.as_ref()).await?;
-        event::record(conn, user.id(), EventKind::UsernameChanged, &occasion).await?;
+        event::record(conn, user.id(), kind, &occasion).await?;
         Ok(changed.ok_or_else(|| Problem::new(Code::Unauthenticated)))
     });
     Ok(HttpResponse::Ok().json(AccountView::from(&changed.await??)))

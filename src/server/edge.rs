@@ -215,7 +215,6 @@ fn is_bare_error(answer: &HttpResponse) -> bool {
 mod tests {
     use actix_web::middleware::from_fn;
     use actix_web::{App as ActixApp, test};
-    use clap::Parser as _;
     use serde_json::Value;
 
     use super::*;
@@ -223,22 +222,15 @@ mod tests {
     use crate::config::Settings;
     use crate::server::Service;
 
-    #[derive(clap::Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        settings: Settings,
-    }
-
     /// A service that never connects to anything.
     fn app() -> App {
-        let arguments = [
-            "test",
+        let flags = [
             "--listen=127.0.0.1:0",
             "--database-url=postgres://127.0.0.1:1/none",
             "--smtp-url=smtp://127.0.0.1:1",
             "--secret-key=abababababababababababababababababababababababababababababababab",
         ];
-        let settings = Arguments::try_parse_from(arguments).unwrap().settings;
+        let settings = Settings::of_flags(&flags);
         Service::prepare(&settings, Clock::default()).unwrap().app().clone()
     }
 

@@ -188,22 +188,15 @@ fn problem_of_store(error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
     use proptest::prelude::*;
 
     use super::*;
     use crate::config::Settings;
 
-    #[derive(clap::Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        settings: Settings,
-    }
-
     fn manager() -> LoginManager {
         let key = format!("--secret-key={}", "ab".repeat(32));
-        let arguments = ["test", "--smtp-url=smtp://127.0.0.1:1", &key];
-        let settings = Arguments::try_parse_from(arguments).unwrap().settings;
+        let flags = ["--smtp-url=smtp://127.0.0.1:1", &key];
+        let settings = Settings::of_flags(&flags);
         LoginManager::new(&Config::new(&settings, settings.listen).unwrap())
     }
 
