@@ -18,7 +18,20 @@ mod import;
 mod letters;
 mod requests;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use support::TestApp;
+use vestibule::password::{HashParameters, Password};
+
+/// The default of `BCRYPT_COST`.
+const COST: u32 = 12;
+
+/// How long one hash takes, without a request around it.
+async fn one_hash(app: &TestApp) -> Duration {
+    let began = Instant::now();
+    app.inside.hashing.hash(&Password::new("x"), &HashParameters::random(COST)).await.unwrap();
+    began.elapsed()
+}
 
 /// One line: what was measured, what it is compared with, and their ratio.
 fn figure(what: &str, value: &str, floor: &str, ratio: f64) {

@@ -3,15 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vestibule::password::{HashParameters, Password};
 
 use crate::support::{Credential, TestApp};
-use crate::{figure, median_and_p99, milliseconds, ratio};
+use crate::{COST, figure, median_and_p99, milliseconds, one_hash, ratio};
 
 const CLIENTS: usize = 8;
 const LONG: Duration = Duration::from_secs(3);
-/// The default of `BCRYPT_COST`.
-const COST: u32 = 12;
 
 pub(crate) async fn measure() {
     let app = TestApp::with(|settings| settings.bcrypt_cost = COST).await;
@@ -28,9 +25,7 @@ pub(crate) async fn measure() {
         let began = Instant::now();
         ada.with(Credential::Nothing).try_sign_in(json!({})).await.expect(200);
         logins.push(began.elapsed());
-        let began = Instant::now();
-        app.inside.hashing.hash(&Password::new("x"), &HashParameters::random(COST)).await.unwrap();
-        hashes.push(began.elapsed());
+        hashes.push(one_hash(&app).await);
     }
     let (login, hash) = (median_and_p99(&logins).0, median_and_p99(&hashes).0);
     let floor = format!("one hash, {}", milliseconds(hash));

@@ -52,14 +52,20 @@ async fn waits_grow_to_half_an_hour_and_end_after_two_days_and_twenty_tries() {
     assert!(smtp.letters().is_empty());
 }
 
-#[tokio::test]
-async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
-    let smtp = SmtpCatcher::start().await;
+/// Somebody who was promised a letter, three days ago; the server has been away since.
+async fn three_days_after_a_promise(smtp: &SmtpCatcher) -> (TestApp, Actor) {
     smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
-    let app = app_with(&smtp).await;
+    let app = app_with(smtp).await;
     let ada = promised(&app, "ada").await;
     until_mail_is(&app, "degraded").await;
     app.clock.advance(Span::days(3));
+    (app, ada)
+}
+
+#[tokio::test]
+async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
+    let smtp = SmtpCatcher::start().await;
+    let (_app, ada) = three_days_after_a_promise(&smtp).await;
     smtp.always(Moment::Greeting, Behaviour::Usual);
     let letters = smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await;
     let source = letters[0].source();
@@ -73,11 +79,7 @@ async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
 #[tokio::test]
 async fn a_letter_that_is_refused_for_now_after_an_outage_of_three_days_comes_later() {
     let smtp = SmtpCatcher::start().await;
-    smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
-    let app = app_with(&smtp).await;
-    let ada = promised(&app, "ada").await;
-    until_mail_is(&app, "degraded").await;
-    app.clock.advance(Span::days(3));
+    let (app, ada) = three_days_after_a_promise(&smtp).await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("452 4.3.1 out of space".to_owned()));
     smtp.always(Moment::Greeting, Behaviour::Usual);
     until_mail_is(&app, "ok").await;

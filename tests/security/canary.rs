@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::actor::cookie_value;
 use crate::support::binary::Process;
+use crate::support::canary;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::http::Http;
 use crate::support::smtp::SmtpCatcher;
@@ -19,21 +20,6 @@ const SMTP_LINE: &str = "AG1haWxlcgBjYW5hcnktc210cC1wYXNzd29yZC01";
 const MOST_TALKATIVE: &str =
     "trace,tokio_postgres::query=trace,tokio_postgres=trace,actix_http::h1=trace,actix_http::=trace";
 const SECRET_KEY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeSE=";
-
-/// Every value of every table.
-async fn dump(database: &TestDatabase) -> String {
-    let tables = "select quote_ident(table_name) from information_schema.tables where table_schema = 'public'";
-    let mut text = String::new();
-    for table in database.rows(tables).await {
-        let table = table[0].as_deref().unwrap();
-        // Bytes are also looked at as text.
-        let rows = database.rows(&format!("select t::text, to_jsonb(t)::text from {table} t")).await;
-        for value in rows.into_iter().flatten().flatten() {
-            text.push_str(&format!("{table}: {value}\n"));
-        }
-    }
-    text
-}
 
 /// Whether a secret is in a text, as it is or as the list of its bytes, which is how the values of statements are shown.
 fn shows(text: &str, secret: &str) -> bool {
@@ -129,7 +115,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     secrets.extend([PASSWORD, GUESS, MALFORMED, SMTP_PASSWORD, SMTP_LINE, SECRET_KEY].map(ToOwned::to_owned));
     assert!(smtp.heard().iter().any(|line| line.contains(SMTP_LINE)), "{:?}", smtp.heard());
 
-    let mut written = vec![("the log", process.log()), ("the database", dump(&database).await)];
+    let mut written = vec![("the log", process.log()), ("the database", canary::dump(&database.url).await.unwrap())];
     for code in ["invalid_credentials", "internal", "unavailable"] {
         written.push(("a page", http.request("GET", &format!("/problems/{code}")).send().await.text()));
     }

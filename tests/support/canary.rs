@@ -164,15 +164,16 @@ pub fn tables(url: &str) {
     }
 }
 
-async fn dump(url: &str) -> Result<String, tokio_postgres::Error> {
+/// Every value of every table.
+pub async fn dump(url: &str) -> Result<String, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
-    // Bytes are shown as the text that they may be.
+    // Bytes are shown as the text that they may be; text as it is, and as JSON escapes it.
     client.batch_execute("set bytea_output = 'escape'").await?;
     let mut text = String::new();
     let names = "select quote_ident(table_name) from information_schema.tables where table_schema = 'public'";
     for table in values(&client, names).await? {
-        for row in values(&client, &format!("select t::text from {table} t")).await? {
+        for row in values(&client, &format!("select t::text || ' ' || to_jsonb(t)::text from {table} t")).await? {
             text.push_str(&format!("{table}: {row}\n"));
         }
     }
