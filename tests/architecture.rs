@@ -95,7 +95,7 @@ fn flows() -> Vec<String> {
 
 #[test]
 fn groups_of_imports_are_understood() {
-    let text = "use crate::{app::App, db::{self, Db}, clock};\nlet x = crate::mail::queue::claim();";
+    let text = "use crate::{app::App, db::{self, Db}, clock};\nlet x = crate::mail::outbox::claim();";
     assert_eq!(names_after(text, "crate::"), ["app", "db", "clock", "mail"]);
 }
 

@@ -2,7 +2,7 @@
 //! real passlib with `fixtures/passlib_fixture.py`, which also verifies what `hashes_for_passlib_to_verify` prints.
 
 use serde_json::{Value, json};
-use vestibule::password::{HashParameters, HashingPool, Password, PasswordHash};
+use vestibule::password::{HashParameters, Hasher, Password, PasswordHash};
 
 fn fixture() -> Vec<Value> {
     serde_json::from_str(include_str!("fixtures/passlib.json")).unwrap()
@@ -14,7 +14,7 @@ fn parameters(hash: &str) -> HashParameters {
 
 #[tokio::test]
 async fn our_hashes_are_those_of_passlib() {
-    let pool = HashingPool::start(1).unwrap();
+    let pool = Hasher::start(1).unwrap();
     let fixture = fixture();
     assert!(fixture.len() >= 10);
     for entry in fixture {
@@ -32,7 +32,7 @@ async fn our_hashes_are_those_of_passlib() {
 #[ignore = "prints our hashes, for passlib_fixture.py --verify"]
 #[expect(clippy::print_stdout, reason = "it is piped into another program")]
 async fn hashes_for_passlib_to_verify() {
-    let pool = HashingPool::start(1).unwrap();
+    let pool = Hasher::start(1).unwrap();
     let mut ours = Vec::new();
     for entry in fixture() {
         let password = entry["password"].as_str().unwrap();

@@ -28,13 +28,13 @@ pub struct ConfigError {
 pub struct Config {
     /// Where people reach the service.
     pub public_url: Url,
-    /// The name that letters call the service by: that of `MAIL_FROM`, else the host.
+    /// The name that mails call the service by: that of `MAIL_FROM`, else the host.
     pub service_name: String,
     /// The keys of signed links.
     pub secret_key: KeyRing,
     /// Where mails go.
     pub mail_transport: MailTransport,
-    /// The sender of the letters.
+    /// The sender of the mails.
     pub mail_from: Mailbox,
     /// Where links lead, and how long they live.
     pub links: LinkConfig,
@@ -105,6 +105,17 @@ pub struct SessionConfig {
     pub is_secure: bool,
 }
 
+impl SessionConfig {
+    pub(crate) fn new(settings: &Settings, is_secure: bool) -> Self {
+        Self {
+            ttl: (settings.session_ttl, settings.session_idle_ttl),
+            remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
+            same_site: settings.cookie_samesite,
+            is_secure,
+        }
+    }
+}
+
 impl Config {
     /// Checks `settings` for a service that listens on `address` (which differs from `LISTEN` where that asks for any
     /// free port). Makes the data directory and the secret key where they are needed and missing.
@@ -115,7 +126,7 @@ impl Config {
         let public_url = match &settings.public_url {
             Some(url) => url.clone(),
             None if address.ip().is_unspecified() => {
-                let reason = "required when LISTEN is no address that people could reach, as in letters".into();
+                let reason = "required when LISTEN is no address that people could reach, as in mails".into();
                 return Err(ConfigError { setting: "PUBLIC_URL", reason });
             }
             None => Url::parse(&format!("http://{address}"))
@@ -132,12 +143,7 @@ impl Config {
             mail_from: settings.mail_from.clone(),
             service_name: service_name(&settings.mail_from, &public_url),
             links: LinkConfig::new(settings, &public_url),
-            session: SessionConfig {
-                ttl: (settings.session_ttl, settings.session_idle_ttl),
-                remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
-                same_site: settings.cookie_samesite,
-                is_secure,
-            },
+            session: SessionConfig::new(settings, is_secure),
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
             allowed_origins: settings.allowed_origins.clone(),

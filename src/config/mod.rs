@@ -56,11 +56,11 @@ pub struct Settings {
     #[arg(long, env, value_name = "WHEN", default_value = "auto")]
     pub dev_mailbox: DevMailbox,
 
-    /// The sender of the letters
+    /// The sender of the mails
     #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
     pub mail_from: Mailbox,
 
-    /// A folder with templates for the letters, as LANGUAGE/LETTER.{subject.txt,txt,html}, before those that ship
+    /// A folder with templates for the mails, as LANGUAGE/LETTER.{subject.txt,txt,html}, before those that ship
     #[arg(long, env, value_name = "DIR")]
     pub mail_templates: Option<PathBuf>,
 

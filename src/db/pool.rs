@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Object, Timeouts};
-use diesel::{ConnectionError, QueryResult};
+use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, TransactionManager as _};
@@ -38,13 +38,13 @@ const STATEMENT_TIMEOUT_MS: u32 = 5000;
 
 tokio::task_local! {
     /// What is left of the time that a request may spend on the database.
-    static PATIENCE: Cell<Duration>;
+    static REQUEST_DB_BUDGET: Cell<Duration>;
 }
 
 /// Does all work on the database within `request` in the time that is otherwise given to one piece: several pieces that
 /// are all in time, over a slow link, would else keep a caller waiting.
 pub async fn in_limited_time<F: Future>(request: F) -> F::Output {
-    PATIENCE.scope(Cell::new(WORK_TIMEOUT), request).await
+    REQUEST_DB_BUDGET.scope(Cell::new(WORK_TIMEOUT), request).await
 }
 
 /// The database.
@@ -121,8 +121,8 @@ impl Db {
             return Err(DbError::Unavailable("the migrations have not run yet".into()));
         }
         let began = Instant::now();
-        let result = self.run_until(began + PATIENCE.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work).await;
-        let _ = PATIENCE.try_with(|patience| patience.set(patience.get().saturating_sub(began.elapsed())));
+        let result = self.run_until(began + REQUEST_DB_BUDGET.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work).await;
+        let _ = REQUEST_DB_BUDGET.try_with(|patience| patience.set(patience.get().saturating_sub(began.elapsed())));
         result
     }
 
@@ -151,25 +151,26 @@ impl Db {
         }
     }
 
-    /// Runs `work` in one transaction: all of it happens, or nothing. A caller who goes away rolls it back.
+    /// Runs `work` in one transaction: all of it happens, or nothing. A caller who goes away, or an error, rolls it back.
     ///
     /// # Errors
-    /// As [`Db::run`].
-    pub async fn transaction<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut Connection) -> QueryResult<T>,
-    ) -> Result<T, DbError> {
-        self.run(async |connection| {
+    /// Those of `work`, and as [`Db::run`].
+    pub async fn transaction<T, F, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, F>) -> Result<T, E>
+    where
+        F: Into<E>,
+        E: From<DbError>,
+    {
+        let done = self.run(async |connection| {
             Transactions::begin_transaction(connection).await?;
             let result = work(connection).await;
             match &result {
                 Ok(_) => Transactions::commit_transaction(connection).await?,
-                // The first error is the one that says something; a connection that cannot roll back is not reused.
+                // The first error is the one that matters; a connection that cannot roll back is not reused.
                 Err(_) => drop(Transactions::rollback_transaction(connection).await),
             }
-            result
-        })
-        .await
+            Ok::<_, diesel::result::Error>(result)
+        });
+        done.await?.map_err(Into::into)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The signed links of letters: minted when a letter leaves, held by no table.
+//! The signed links of mails: minted when a mail leaves, held by no table.
 //!
 //! A link is a JWT (HS256) bound to one purpose, account and address. If it were read less strictly than here, a
 //! token of another kind, an empty one, or one for an address that the account no longer has could confirm somebody.

@@ -11,7 +11,7 @@ mod scheme;
 
 pub use hash::{HashParameters, PasswordHash};
 pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
-pub use pool::{HashingPool, Place, QueueFull};
+pub use pool::{HashPermit, Hasher, QueueFull};
 pub use scheme::{BadHash, ForeignSecret};
 
 use std::fmt;

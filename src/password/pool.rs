@@ -26,7 +26,7 @@ pub struct QueueFull;
 
 /// The threads that hash. They end when the last clone of the pool is gone.
 #[derive(Clone)]
-pub struct HashingPool {
+pub struct Hasher {
     owner: Arc<Owner>,
 }
 
@@ -37,7 +37,7 @@ struct Owner {
 
 /// A place among those whose password is being hashed, or will be. Others can have it when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct HashPermit {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -59,7 +59,7 @@ struct Job {
     answer: oneshot::Sender<PasswordHash>,
 }
 
-impl HashingPool {
+impl Hasher {
     /// A pool of `threads` threads.
     ///
     /// # Errors
@@ -86,9 +86,9 @@ impl HashingPool {
     ///
     /// # Errors
     /// [`QueueFull`], at once.
-    pub fn reserve(&self) -> Result<Place, QueueFull> {
+    pub fn reserve(&self) -> Result<HashPermit, QueueFull> {
         let permit = Arc::clone(&self.owner.places).try_acquire_owned();
-        permit.map(|permit| Place { _permit: permit }).map_err(|_| QueueFull)
+        permit.map(|permit| HashPermit { _permit: permit }).map_err(|_| QueueFull)
     }
 
     /// Hashes a password. A request that reserved a place finds one here.
@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_serves_those_who_wait() {
-        let pool = HashingPool::start(1).unwrap();
+        let pool = Hasher::start(1).unwrap();
         let parameters = HashParameters::random(6);
         let tries: Vec<_> = (0..64)
             .map(|_| {

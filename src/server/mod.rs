@@ -1,7 +1,6 @@
 //! The house: listener, database, workers, and their start and stop.
 
-mod edge;
-mod janitor;
+mod cleanup;
 mod logger;
 mod stop;
 
@@ -15,16 +14,19 @@ use actix_cors::Cors;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
+use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Stopping, Told};
+use crate::account::Accounts;
+use crate::app::{App, WarnOnce};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::db::embedded::{self, Embedded, EmbeddedError};
 use crate::db::{Db, DbError};
+use crate::http::edge;
 use crate::link::Links;
 use crate::mail::{Delivery, Mailer, MailerParts, TemplateError, Templates};
-use crate::password::{HashingPool, PasswordPolicy};
-use crate::session::LoginManager;
+use crate::password::{Hasher, PasswordPolicy};
+use crate::session::SessionCookies;
 use crate::{flows, openapi};
 
 /// How long the head of a request may take.
@@ -57,7 +59,7 @@ pub enum StartError {
     /// The SMTP URL cannot be used.
     #[error("SMTP_URL: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
-    /// A template of the operator cannot work.
+    /// A template of the admin cannot work.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] TemplateError),
     /// The system refuses something.
@@ -94,18 +96,18 @@ pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), Embed
         settings.data_dir.display()
     );
     let url = embedded.url("postgres");
-    // For the commands of an operator beside this instance.
+    // For the commands of an admin beside this instance.
     if let Err(error) = std::fs::write(settings.data_dir.join(URL_FILE), &url) {
         log::warn!("commands beside this instance will not find its database: {error}");
     }
     Ok((url, Some(embedded)))
 }
 
-/// The database for a command of the operator: also the embedded one of an instance that runs on the same data.
+/// The database for a command of the admin: also the embedded one of an instance that runs on the same data.
 ///
 /// # Errors
 /// As [`database`].
-pub fn operator_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
+pub fn admin_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
     let running = || std::fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
     match database(settings) {
         Err(error @ EmbeddedError::InUse { .. }) => running().map(|url| (url, None)).ok_or(error),
@@ -137,18 +139,7 @@ impl Service {
             service: config.service_name.clone(),
             has_limits: config.has_rate_limits,
         });
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let app = App {
-            db,
-            clock,
-            hashing: HashingPool::start(cores)?,
-            password_policy: PasswordPolicy { min_length: config.password_min_length },
-            links,
-            mailer,
-            stopping: Stopping::default(),
-            told: Told::default(),
-            config,
-        };
+        let app = app(config, db, clock, links, mailer)?;
         Ok(Self { app, listener, address, embedded })
     }
 
@@ -170,7 +161,7 @@ impl Service {
         log::info!("API      {url}");
         log::info!("docs     {url}/docs/");
         if self.app.mailer.mailbox().is_some() {
-            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent)");
+            log::info!("mailbox  {url}/dev/mailbox (mails are kept there and not sent)");
         }
     }
 
@@ -185,7 +176,7 @@ impl Service {
             stop::on_signal(app.stopping.clone(), server.handle())?;
         }
         let background = async {
-            tokio::join!(migrate(&app.db), app.mailer.run(), janitor::run(&app));
+            tokio::join!(migrate(&app.db), app.mailer.run(), cleanup::run(&app));
         };
         tokio::select! {
             result = server => result?,
@@ -196,17 +187,35 @@ impl Service {
     }
 }
 
+fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> std::io::Result<App> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let hasher = Hasher::start(cores)?;
+    let password_policy = PasswordPolicy { min_length: config.password_min_length };
+    let accounts = Accounts {
+        db: db.clone(),
+        clock: clock.clone(),
+        hasher: hasher.clone(),
+        password_policy: password_policy.clone(),
+        bcrypt_cost: config.bcrypt_cost,
+        session_config: config.session.clone(),
+        has_rate_limits: config.has_rate_limits,
+        mail_waker: mailer.waker(),
+    };
+    let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());
+    Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, stopping, proxy_warning })
+}
+
 fn http_server(app: App, listener: TcpListener) -> std::io::Result<actix_web::dev::Server> {
-    let manager = LoginManager::new(&app.config);
-    let document = web::Data::new(openapi::document(manager.cookie_name()));
+    let cookies = SessionCookies::new(&app.config);
+    let document = web::Data::new(openapi::document(cookies.name()));
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(web::Data::new(app.clone()))
-            .app_data(web::Data::new(manager.clone()))
+            .app_data(web::Data::new(cookies.clone()))
             .app_data(document.clone())
             .wrap(cors(&app.config))
             .wrap(from_fn(edge::edge))
-            .configure(|config| flows::routes(config, &app, &manager))
+            .configure(|config| flows::routes(config, &app, &cookies))
     })
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(DRAIN_SECONDS)
@@ -214,12 +223,12 @@ fn http_server(app: App, listener: TcpListener) -> std::io::Result<actix_web::de
     Ok(server.listen(listener)?.run())
 }
 
-/// What letters say: the operator's templates before those that ship.
+/// What mails say: the admin's templates before those that ship.
 ///
 /// # Errors
 /// Names the file and the line that cannot work.
 pub fn templates(settings: &Settings) -> Result<Templates, TemplateError> {
-    settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::shipped()), Templates::load)
+    settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::built_in()), Templates::load)
 }
 
 /// What scripts of the allowed origins may do, and no others.

@@ -25,7 +25,7 @@ pub enum EmailError {
     /// More than 254 octets, or more than 64 before the `@`.
     #[error("must have at most 254 octets, and at most 64 before the @")]
     TooLong,
-    /// No address that a letter could be sent to.
+    /// No address that a mail could be sent to.
     #[error("must be an e-mail address such as ada@example.com")]
     Malformed,
 }

@@ -10,11 +10,12 @@ use clap::Args;
 use diesel::result::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
+use vestibule::account::import::{Batch, ImportedUser, MAX_LINE, Outcome, Refusal, insert_batch};
 use vestibule::config::{Secret, Settings};
 use vestibule::db::{Db, DbError};
 use vestibule::password::ForeignSecret;
-use vestibule::server;
-use vestibule::user::import::{Batch, MAX_LINE, Newcomer, Outcome, Refusal, insert_batch};
+
+use crate::cli::open_database;
 
 /// How often a batch is tried that the database could not take.
 const TRIES: u32 = 5;
@@ -61,9 +62,7 @@ struct Chunk {
 impl Import {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         let (input, length) = self.open()?;
-        let (url, _embedded) = server::operator_database(settings)?;
-        let db = Db::new(&url)?;
-        db.migrate().await?;
+        let (db, _embedded) = open_database(settings).await?;
         let secret = self.devise_pepper.map(|pepper| ForeignSecret::DevisePepper(pepper.reveal().to_owned()));
         let secret =
             secret.or(self.flask_security_salt.map(|salt| ForeignSecret::FlaskSecuritySalt(salt.reveal().to_owned())));
@@ -80,7 +79,7 @@ impl Import {
         while let Some(chunk) = chunks.recv().await {
             let Chunk { batch, refused, bytes } =
                 chunk.context("the file cannot be read to its end: import it again")?;
-            let outcomes = place(&db, &batch, self.dry_run).await.with_context(|| {
+            let outcomes = insert(&db, &batch, self.dry_run).await.with_context(|| {
                 let line = batch.lines().next().unwrap_or_default();
                 format!("stopped at line {line}; what is before it is in: run it again")
             })?;
@@ -161,9 +160,9 @@ fn read(
         number += 1;
         // What some editors put before everything.
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
-        let newcomer = (!text.trim_ascii().is_empty()).then(|| Newcomer::read(text, secret, Utc::now()));
-        let is_full = match &newcomer {
-            Some(Ok(newcomer)) => chunk.batch.is_full_for(newcomer),
+        let user = (!text.trim_ascii().is_empty()).then(|| ImportedUser::read(text, secret, Utc::now()));
+        let is_full = match &user {
+            Some(Ok(user)) => chunk.batch.is_full_for(user),
             _ => chunk.refused.len() >= 1000,
         };
         if is_full {
@@ -172,8 +171,8 @@ fn read(
                 return Ok(());
             }
         }
-        match newcomer {
-            Some(Ok(newcomer)) => chunk.batch.push(number, newcomer),
+        match user {
+            Some(Ok(user)) => chunk.batch.push(number, user),
             Some(Err(refusal)) => chunk.refused.push((number, refusal)),
             None => {}
         }
@@ -209,16 +208,16 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
 }
 
 /// One transaction, which a dry run undoes. Tried again where a deadlock or an absent database was in the way.
-async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
+async fn insert(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
     let mut tries = 0;
     loop {
         let mut outcomes = Vec::new();
-        let placed = db.transaction(async |conn| {
+        let inserted = db.transaction(async |conn| {
             outcomes = insert_batch(conn, batch, Utc::now()).await?;
             if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
         });
         tries += 1;
-        match placed.await {
+        match inserted.await {
             Ok(()) | Err(DbError::Query(Error::RollbackTransaction)) => return Ok(outcomes),
             Err(DbError::Unavailable(_)) if tries < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_secs(tries.into())).await;
