@@ -14,7 +14,6 @@ users pass the inner door.\n\nErrors are `application/problem+json` (RFC 9457); 
 its explanation. Every answer has an `X-Request-Id`. `HEAD` works where `GET` does.";
 
 /// The document, for a service whose session cookie is called `cookie_name`.
-#[must_use]
 pub fn document(cookie_name: &str) -> OpenApi {
     let mut document = Operations::openapi();
     document.info = InfoBuilder::new()
@@ -54,9 +53,6 @@ pub fn document(cookie_name: &str) -> OpenApi {
 }
 
 /// The document as text, ending with a line feed.
-///
-/// # Errors
-/// None that happens; the library has one.
 pub fn json() -> serde_json::Result<String> {
     Ok(document("session").to_pretty_json()? + "\n")
 }

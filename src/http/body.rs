@@ -1,4 +1,7 @@
-//! From bytes to members: limits, content type, and a JSON object whose keys differ.
+//! From bytes to a JSON object: limits, content type, and members in their order.
+//!
+//! A framework would take an array for an object, let the last of two equal keys win, and report one wrong type at a time,
+//! with its value, passwords included.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,12 +19,12 @@ use crate::problem::{Code, Problem};
 use super::fields::{Fields, FromFields};
 
 /// The largest body, in bytes.
-const MAX_BODY: usize = 16 * 1024;
+pub const MAX_BODY: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request body of type `T`. Extractors are tried in the order of a handler's arguments: the guard comes first, so
-/// that who may call is decided before the body is looked at.
+/// A request body of type `T`. Extractors run in the order of a handler's arguments: the guard comes first, so that who may
+/// call is decided before the body is read.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -75,12 +78,12 @@ async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// The members in their order; a key may stand there twice, which [`Fields`] refuses by name.
+/// The members in their order. A key can be there twice, which [`Fields`] refuses by name.
 pub(super) struct Members(pub(super) Vec<(String, Value)>);
 
 fn parse(bytes: &[u8]) -> Result<Members, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
-        // The library's own text may repeat a value; the place is enough.
+        // The library's own text may repeat a value.
         let detail = match (error.classify(), bytes.is_empty()) {
             (_, true) => "The body is empty; it must be one JSON object.".to_owned(),
             (serde_json::error::Category::Data, _) => "The body must be one JSON object.".to_owned(),

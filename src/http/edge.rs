@@ -1,17 +1,18 @@
-//! The edge: what every answer has, whoever made it. Request id, problem bodies, security headers, the access log.
+//! The edge: what every answer has. Request id, problem bodies, security headers, the access log, the time limit.
 //!
-//! If an answer could leave around it, a framework's own error would be no problem document, and a panic an empty reply.
+//! If an answer could bypass it, an error of the framework would be no problem document, and a panic an empty reply.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use actix_http::{Request, Response};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
@@ -24,6 +25,8 @@ use crate::db;
 use crate::problem::{Code, Problem, RequestId};
 use crate::session;
 
+use super::body::MAX_BODY;
+
 /// How long a request may take as a whole.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// What an answer that is no page may do in a browser: nothing.
@@ -34,7 +37,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The headers that scripts of the allowed origins may read.
 pub const READABLE: [HeaderName; 2] = [RETRY_AFTER, X_REQUEST_ID];
 
-/// What the edge knows of a request from its beginning.
+/// What the edge keeps of a request.
 struct Exchange {
     app: web::Data<App>,
     request_id: String,
@@ -44,22 +47,13 @@ struct Exchange {
     began_at: Instant,
 }
 
-/// The outermost middleware.
-///
-/// # Errors
-/// Only such as carry a complete answer.
+/// The outermost middleware. Its errors carry a complete answer.
 pub async fn edge<B: MessageBody + 'static>(
     app: web::Data<App>,
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let exchange = Exchange {
-        request_id: request_id(req.headers()),
-        method: req.method().clone(),
-        reader: reader(req.headers(), &app.config.allowed_origins),
-        began_at: Instant::now(),
-        app,
-    };
+    let exchange = Exchange::new(app, req.method(), req.headers());
     req.extensions_mut().insert(RequestId(exchange.request_id.clone()));
     let answering = AssertUnwindSafe(db::in_limited_time(next.call(req))).catch_unwind();
     let problem = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
@@ -111,8 +105,31 @@ fn problem_of_status(status: StatusCode, error: impl std::fmt::Display) -> Probl
     }
 }
 
+/// Decides about `Expect: 100-continue`, before any middleware: a body that is announced as too large is refused before
+/// the client sends it.
+pub async fn expect(app: web::Data<App>, request: Request) -> Result<Request, Response<BoxBody>> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_none_or(|length: usize| length <= MAX_BODY) {
+        return Ok(request);
+    }
+    let exchange = Exchange::new(app, request.method(), request.headers());
+    let answer = exchange.answer(&Problem::new(Code::PayloadTooLarge));
+    exchange.log(answer.status(), "-");
+    Err(answer.into())
+}
+
 impl Exchange {
-    /// Gives an answer what it lacks.
+    fn new(app: web::Data<App>, method: &Method, headers: &HeaderMap) -> Self {
+        Self {
+            request_id: request_id(headers),
+            method: method.clone(),
+            reader: reader(headers, &app.config.allowed_origins),
+            began_at: Instant::now(),
+            app,
+        }
+    }
+
+    /// Adds what every answer has.
     fn finish(&self, answer: ServiceResponse) -> ServiceResponse {
         let problem = match answer.response().error() {
             Some(error) => Some(problem_of(error)),

@@ -1,4 +1,4 @@
-//! From members to values: each field taken once by name, all complaints collected.
+//! From JSON members to values: each field is taken once by name, and all complaints are collected.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ impl Fields {
     pub(super) fn read<T: FromFields>(mut self, app: &App) -> Result<T, Problem> {
         let value = T::from_fields(&mut self, app);
         for (name, _) in std::mem::take(&mut self.members) {
-            self.complain(&name, "unknown_field", "is not known here");
+            self.complain(&name, "unknown_field", "is unknown");
         }
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
@@ -36,17 +36,16 @@ impl Fields {
         }
     }
 
-    /// Says what is wrong with a field.
     pub fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         self.problems.push(FieldProblem::new(name, FieldIssue { code, detail: detail.into() }));
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.parsed(name, |text| Ok::<_, FieldIssue>(text.to_owned()))
     }
 
-    /// A text that must be there, parsed.
+    /// A required text, parsed.
     pub fn parsed<T, E: Into<FieldIssue>>(
         &mut self,
         name: &str,
@@ -59,7 +58,7 @@ impl Fields {
         self.parse_text(name, &value, parse)
     }
 
-    /// A text that may be left out or `null`, parsed. The outer `None` is a complaint.
+    /// An optional text (left out or `null`), parsed. The outer `None` is a complaint.
     pub fn parsed_if_present<T, E: Into<FieldIssue>>(
         &mut self,
         name: &str,
@@ -71,7 +70,7 @@ impl Fields {
         }
     }
 
-    /// A text or `null`, which must be there, parsed. The outer `None` is a complaint.
+    /// A required text or `null`, parsed. The outer `None` is a complaint.
     pub fn parsed_or_null<T, E: Into<FieldIssue>>(
         &mut self,
         name: &str,
@@ -87,7 +86,7 @@ impl Fields {
         }
     }
 
-    /// A `true` or `false` that is `false` when left out or `null`.
+    /// An optional flag, by default `false`.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         match self.take(name)? {
             None | Some(Value::Null) => Some(false),
@@ -99,7 +98,7 @@ impl Fields {
         }
     }
 
-    /// Takes the field of this name. The outer `None` is a complaint: it stands there twice.
+    /// Takes the field of this name. The outer `None` is a complaint: the body has it twice.
     fn take(&mut self, name: &str) -> Option<Option<Value>> {
         let mut found = Vec::new();
         self.members.retain_mut(|(key, value)| {
@@ -110,7 +109,7 @@ impl Fields {
             !is_it
         });
         if found.len() > 1 {
-            self.complain(name, "duplicate_field", "stands there more than once");
+            self.complain(name, "duplicate_field", "is there more than once");
             return None;
         }
         Some(found.pop())

@@ -37,7 +37,6 @@ pub enum Purpose {
 
 impl Purpose {
     /// Its stable name, also the `aud` of the token.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ConfirmEmail => "confirm_email",
@@ -110,7 +109,6 @@ pub struct Links {
 
 impl Links {
     /// Links under the keys of `ring`: the first signs, all verify.
-    #[must_use]
     pub fn new(ring: &KeyRing) -> Self {
         Self {
             signing: EncodingKey::from_secret(&derive(ring.signing())),
@@ -119,9 +117,6 @@ impl Links {
     }
 
     /// Mints the token of a link that begins `now`.
-    ///
-    /// # Errors
-    /// None that happens with HS256; the library has one.
     pub fn mint(&self, link: NewLink<'_>, now: DateTime<Utc>) -> Result<String, jsonwebtoken::errors::Error> {
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TYPE.into());
@@ -138,9 +133,6 @@ impl Links {
     }
 
     /// Reads a token that is for one of `purposes`.
-    ///
-    /// # Errors
-    /// See [`LinkError`].
     pub fn read(&self, token: &str, purposes: &[Purpose], now: DateTime<Utc>) -> Result<Link, LinkError> {
         let claims = self.verified(token, purposes)?;
         let purpose = purposes.iter().copied().find(|purpose| purpose.name() == claims.aud);

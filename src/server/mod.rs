@@ -11,9 +11,13 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App as ActixApp, HttpServer, web};
+use actix_web::{App as ActixApp, web};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Accounts;
@@ -31,6 +35,8 @@ use crate::{flows, openapi};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may take to close a connection.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long requests that were accepted may take once the service stops.
 const DRAIN_SECONDS: u64 = 30;
 /// How long a browser may remember what a preflight said.
@@ -104,9 +110,6 @@ pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), Embed
 }
 
 /// The database for a command of the admin: also the embedded one of an instance that runs on the same data.
-///
-/// # Errors
-/// As [`database`].
 pub fn admin_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
     let running = || std::fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
     match database(settings) {
@@ -118,9 +121,6 @@ pub fn admin_database(settings: &Settings) -> Result<(String, Option<Embedded>),
 impl Service {
     /// Checks the settings, listens, and starts what the service needs. A database that is away stops nothing: the
     /// service answers 503 until it is there. Needs a multi-threaded tokio runtime.
-    ///
-    /// # Errors
-    /// See [`StartError`].
     pub fn prepare(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen(settings.listen, error);
         let listener = TcpListener::bind(settings.listen).map_err(failed)?;
@@ -144,13 +144,11 @@ impl Service {
     }
 
     /// The address that it listens on.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What its flows can reach.
-    #[must_use]
     pub fn app(&self) -> &App {
         &self.app
     }
@@ -205,22 +203,35 @@ fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> st
     Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, stopping, proxy_warning })
 }
 
-fn http_server(app: App, listener: TcpListener) -> std::io::Result<actix_web::dev::Server> {
+/// actix-web's own `HttpServer` would answer `100 Continue` before anything else is asked.
+fn http_server(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let cookies = SessionCookies::new(&app.config);
     let document = web::Data::new(openapi::document(cookies.name()));
-    let server = HttpServer::new(move || {
-        ActixApp::new()
-            .app_data(web::Data::new(app.clone()))
+    let address = listener.local_addr()?;
+    let builder = Server::build().shutdown_timeout(DRAIN_SECONDS).disable_signals();
+    let draining = builder.graceful_shutdown_signal();
+    let builder = builder.listen("vestibule", listener, move || {
+        let (app, draining) = (web::Data::new(app.clone()), draining.clone());
+        let service = ActixApp::new()
+            .app_data(app.clone())
             .app_data(web::Data::new(cookies.clone()))
             .app_data(document.clone())
             .wrap(cors(&app.config))
             .wrap(from_fn(edge::edge))
-            .configure(|config| flows::routes(config, &app, &cookies))
-    })
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals();
-    Ok(server.listen(listener)?.run())
+            .configure(|config| flows::routes(config, &app, &cookies));
+        HttpService::build()
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .local_addr(address)
+            .expect(fn_service(move |request| edge::expect(app.clone(), request)))
+            .finish(map_config(service, |()| AppConfig::default()))
+            .tcp()
+    })?;
+    Ok(builder.run())
 }
 
 /// What mails say: the admin's templates before those that ship.

@@ -34,9 +34,6 @@ impl Email {
     /// Reads an address: NFKC first (`＠` is `@`), without white space around it; then a dot-atom of ASCII or Unicode
     /// letters and digits (RFC 5322, RFC 6531), an `@` and a domain of at least two labels. No quoted local parts,
     /// no address literals: they parse elsewhere but can hardly ever be mailed.
-    ///
-    /// # Errors
-    /// See [`EmailError`].
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         // Normalising can make a text longer, but not shorter than a third: what is far too long is not looked at.
         if text.len() > 4 * MAX_OCTETS {
@@ -58,13 +55,11 @@ impl Email {
     }
 
     /// The address as it was typed, after NFKC.
-    #[must_use]
     pub fn as_typed(&self) -> &str {
         &self.typed
     }
 
     /// The one spelling that all spellings of this address share: lower case, the domain in ASCII.
-    #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
@@ -77,7 +72,6 @@ impl fmt::Debug for Email {
 }
 
 /// The address to hand to a mail server: the local part as typed, the domain in ASCII. `None` where there is none.
-#[must_use]
 pub fn deliverable(typed: &str) -> Option<String> {
     let (local, domain) = typed.rsplit_once('@')?;
     Some(format!("{local}@{}", ascii_domain(domain)?))

@@ -19,9 +19,6 @@ pub enum UsernameError {
 
 impl Username {
     /// Reads a username: 3 to 32 characters of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
-    ///
-    /// # Errors
-    /// See [`UsernameError`].
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if !text.bytes().all(is_allowed) || text.starts_with(['.', '_', '-']) {
@@ -34,13 +31,11 @@ impl Username {
     }
 
     /// The name as it was typed.
-    #[must_use]
     pub fn as_typed(&self) -> &str {
         &self.0
     }
 
     /// The name in lower case, by which names are compared.
-    #[must_use]
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()
     }
