@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::link::Links;
 use crate::mail::Mailer;
-use crate::password::{HashingPool, PasswordPolicy};
+use crate::password::{Hasher, PasswordPolicy};
 
 /// What every flow can reach, behind `web::Data`.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct App {
     /// The time.
     pub clock: Clock,
     /// Where passwords are hashed.
-    pub hashing: HashingPool,
+    pub hasher: Hasher,
     /// Which passwords are accepted.
     pub password_policy: PasswordPolicy,
     /// Mints and reads links.

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::client::Occasion;
 use crate::db::{Connection, DbError};
 use crate::event::{self, EventKind};
-use crate::password::{HashParameters, Password, Place};
+use crate::password::{HashParameters, HashPermit, Password};
 use crate::problem::{Code, Problem};
 use crate::throttle::{self, LoginAttempt, LoginName};
 use crate::user::{self, User};
@@ -17,22 +17,22 @@ use diesel::QueryResult;
 /// A try to prove a password, counted as a failure until it is settled.
 pub struct Attempt {
     counted: Option<LoginAttempt>,
-    _place: Place,
+    _permit: HashPermit,
 }
 
 impl Attempt {
-    /// Takes a place for the hash, and counts a try of this client with this name.
+    /// Reserves the hash, and counts a try of this client with this name.
     ///
     /// # Errors
     /// `overloaded`, before anything else: then it was no try. `rate_limited`, before any password is looked at.
     pub async fn begin(app: &App, occasion: &Occasion, name: &LoginName) -> Result<Self, Problem> {
-        let place = app.hashing.reserve()?;
+        let permit = app.hasher.reserve()?;
         if !app.config.has_rate_limits {
-            return Ok(Self { counted: None, _place: place });
+            return Ok(Self { counted: None, _permit: permit });
         }
         let (ip, now) = (occasion.client.ip, occasion.at);
         let begun = app.db.transaction(async |conn| throttle::begin_login(conn, ip, name, now).await).await?;
-        Ok(Self { counted: Some(begun?), _place: place })
+        Ok(Self { counted: Some(begun?), _permit: permit })
     }
 
     /// Forgets the failures, as the password was right; part of the flow's transaction.
@@ -94,7 +94,7 @@ pub async fn current_password(
     let id = user.id();
     let found = app.db.run(async |conn| user::changes::find_password(conn, id).await).await?;
     let (parameters, stored) = found.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
-    let hash = app.hashing.hash(typed, &parameters).await?;
+    let hash = app.hasher.hash(typed, &parameters).await?;
     if !stored.matches(&hash) {
         let refused = async |conn: &mut Connection| event::record(conn, id, EventKind::PasswordRefused, occasion).await;
         return Err(match app.db.transaction(refused).await {

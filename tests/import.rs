@@ -101,9 +101,9 @@ async fn a_login_costs_one_hash_and_a_second_one_to_renew() {
     let app = TestApp::start().await;
     import(&app, &lines([row("ada@example.com"), row("bob@example.com")]), &[]).expect_success();
     let cost = async |email: &str, password: &str, status: u16| {
-        let before = app.inside.hashing.computed();
+        let before = app.inside.hasher.computed();
         assert_eq!(login(&app, email, password).await, status);
-        app.inside.hashing.computed() - before
+        app.inside.hasher.computed() - before
     };
     assert_eq!(cost("ada@example.com", "a wrong guess", 401).await, 1);
     assert_eq!(cost("ada@example.com", PASSWORD, 200).await, 2);

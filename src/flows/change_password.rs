@@ -74,7 +74,7 @@ pub async fn change_password(
     let proved = proof::current_password(&app, &occasion, user, &change.current_password).await?;
     let mut parameters = proved.parameters.clone();
     for _ in 0..TRIES {
-        let hash = app.hashing.hash(new_password.password(), &parameters).await?;
+        let hash = app.hasher.hash(new_password.password(), &parameters).await?;
         let set = async |conn: &mut Connection| set(conn, &confirmed, &proved, (&parameters, &hash), &occasion).await;
         match app.db.transaction(set).await? {
             Outcome::Set => {

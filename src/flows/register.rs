@@ -69,12 +69,12 @@ pub async fn register_account(
     occasion: Occasion,
     Json(registration): Json<Registration>,
 ) -> Result<HttpResponse, Problem> {
-    let _place = app.hashing.reserve()?;
+    let _permit = app.hasher.reserve()?;
     throttle(&app, &occasion).await?;
     let mut parameters = shared_parameters(&app, &registration.email).await?;
     // The parameters of an address change only when its only account renews its hash: once more is enough.
     for _ in 0..2 {
-        let hash = app.hashing.hash(registration.password.password(), &parameters).await?;
+        let hash = app.hasher.hash(registration.password.password(), &parameters).await?;
         match insert(&app, &registration, &occasion, &parameters, &hash).await? {
             Inserted::Done => {
                 app.mailer.wake();

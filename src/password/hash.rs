@@ -203,6 +203,14 @@ impl HashInput {
 }
 
 #[cfg(test)]
+impl HashParameters {
+    /// Parameters that no text can bring: the computation panics.
+    pub(super) fn panicking() -> Self {
+        Self(Scheme::Ours(Ours::new(32, [0; 16])))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

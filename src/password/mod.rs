@@ -5,8 +5,8 @@
 
 mod guess;
 mod hash;
+mod hasher;
 mod policy;
-mod pool;
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use unicode_normalization::UnicodeNormalization as _;
 
 pub use foreign_hashes::{BadHash, ForeignSecret};
 pub use hash::{HashParameters, PasswordHash};
+pub use hasher::{HashPermit, Hasher, QueueFull};
 pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
-pub use pool::{HashingPool, Place, QueueFull};
 
 /// A password that a caller presents, not judged by the policy.
 #[derive(Clone)]

@@ -23,7 +23,7 @@ use crate::db::embedded::{self, Embedded, EmbeddedError};
 use crate::db::{Db, DbError};
 use crate::link::Links;
 use crate::mail::{Delivery, Mailer, MailerParts, TemplateError, Templates};
-use crate::password::{HashingPool, PasswordPolicy};
+use crate::password::{Hasher, PasswordPolicy};
 use crate::session::LoginManager;
 use crate::{flows, openapi};
 
@@ -141,7 +141,7 @@ impl Service {
         let app = App {
             db,
             clock,
-            hashing: HashingPool::start(cores)?,
+            hasher: Hasher::start(cores)?,
             password_policy: PasswordPolicy { min_length: config.password_min_length },
             links,
             mailer,

@@ -116,7 +116,7 @@ async fn of_fifty_tries_at_once_five_are_looked_at_on_all_instances_together() {
             settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         })
         .await;
-    let before = app.inside.hashing.computed() + other.inside.hashing.computed();
+    let before = app.inside.hasher.computed() + other.inside.hasher.computed();
     let tries = (0..50).map(|number| {
         let at = if number % 2 == 0 { &app } else { &other };
         let request = at.visitor().request("POST", "/login").header("X-Forwarded-For", format!("192.0.2.{number}"));
@@ -129,7 +129,7 @@ async fn of_fifty_tries_at_once_five_are_looked_at_on_all_instances_together() {
         *statuses.entry(answer.await.unwrap().status).or_default() += 1;
     }
     assert_eq!(statuses, HashMap::from([(401, 5), (429, 45)]));
-    assert_eq!(app.inside.hashing.computed() + other.inside.hashing.computed() - before, 5);
+    assert_eq!(app.inside.hasher.computed() + other.inside.hasher.computed() - before, 5);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_throttled_answer_costs_no_hash() {
     let ada = app.member("ada").await.with(Credential::Nothing);
     use_up(&app, "email", &["ada@example.com"]).await;
     use_up(&app, "email", &["nobody@example.com"]).await;
-    let before = app.inside.hashing.computed();
+    let before = app.inside.hasher.computed();
     let throttled: Vec<Answer> = vec![
         ada.try_sign_in(json!({})).await,
         fail(&app, CLIENT, "email", "ada@example.com").await,
@@ -193,5 +193,5 @@ async fn a_throttled_answer_costs_no_hash() {
     for answer in throttled {
         wait_of(answer);
     }
-    assert_eq!(app.inside.hashing.computed(), before);
+    assert_eq!(app.inside.hasher.computed(), before);
 }

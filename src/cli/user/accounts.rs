@@ -10,7 +10,7 @@ use uuid::Uuid;
 use vestibule::config::Settings;
 use vestibule::db::Connection;
 use vestibule::operator::{self, Account, AccountDetails, NewAccount};
-use vestibule::password::{HashingPool, Password, PasswordPolicy};
+use vestibule::password::{Hasher, Password, PasswordPolicy};
 use vestibule::user::{Email, Username};
 
 use crate::cli::{as_json, print, time, with_database};
@@ -133,7 +133,7 @@ impl Who {
         let (account, parameters) = found.await?.ok_or_else(|| self.unknown())?;
         let words = [account.email.clone(), account.username.clone().unwrap_or_default()];
         let password = read_password(settings, &words)?;
-        let hash = HashingPool::start(1)?.hash(&password, &parameters).await?;
+        let hash = Hasher::start(1)?.hash(&password, &parameters).await?;
         let set = async |conn: &mut Connection| {
             operator::set_password(conn, account.id, &hash, &parameters, Utc::now()).await
         };
@@ -152,7 +152,7 @@ async fn create(settings: &Settings, email: &str, username: Option<&str>, is_con
     let (cost, now) = (settings.bcrypt_cost, Utc::now());
     let parameters =
         with_database(settings, async |conn| operator::parameters_for(conn, &email, cost, now).await).await?;
-    let hash = HashingPool::start(1)?.hash(&password, &parameters).await?;
+    let hash = Hasher::start(1)?.hash(&password, &parameters).await?;
     let new =
         NewAccount { email: &email, username: username.as_ref(), hash: &hash, parameters: &parameters, is_confirmed };
     match with_database(settings, async |conn| operator::create(conn, &new, now).await).await? {

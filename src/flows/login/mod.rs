@@ -69,7 +69,7 @@ pub async fn create_session(
 ) -> Result<HttpResponse, Problem> {
     let attempt = Attempt::begin(&app, &occasion, &credentials.name.login_name()).await?;
     let Candidates { parameters, accounts } = find_candidates(&app, &credentials).await?;
-    let hash = app.hashing.hash(&credentials.password, &parameters).await?;
+    let hash = app.hasher.hash(&credentials.password, &parameters).await?;
     // All are compared, the confirmed account first: which one it is takes no other time.
     let matching = accounts.iter().filter(|(_, stored)| stored.matches(&hash)).collect::<Vec<_>>();
     let Some((user, _)) = matching.first() else {
@@ -139,7 +139,7 @@ fn answer(user: &User, session: &NewSession, transport: Transport) -> Login {
 async fn renew_hash(app: &App, user: &User, password: &Password, replaced: &PasswordHash) {
     let parameters = HashParameters::random(app.config.bcrypt_cost);
     let renewed = async {
-        let hash: PasswordHash = app.hashing.hash(password, &parameters).await?;
+        let hash: PasswordHash = app.hasher.hash(password, &parameters).await?;
         let set = app.db.transaction(async |conn| {
             queries::lock_address(conn, &user.email_canonical, &parameters, app.clock.now()).await?;
             queries::set_password_hash_if_alone(conn, user, replaced, &hash, &parameters).await

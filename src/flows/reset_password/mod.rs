@@ -61,10 +61,10 @@ pub async fn reset_password(
 
 /// Policy first, as a refused password must not spend the link; the hash next, outside of the transaction; the link last.
 async fn reset_by(app: &App, occasion: &Occasion, token: &str, typed: &str) -> Result<User, Problem> {
-    let _place = app.hashing.reserve()?;
+    let _permit = app.hasher.reserve()?;
     let (link, user, parameters) = find(app, token).await?;
     let password = judge(app, &user, typed)?;
-    let hash = app.hashing.hash(password.password(), &parameters).await?;
+    let hash = app.hasher.hash(password.password(), &parameters).await?;
     let spent = app.db.transaction(async |conn| spend(conn, &link, &user, &parameters, &hash, occasion).await).await?;
     if !spent {
         return Err(Problem::new(Code::LinkUsed));
