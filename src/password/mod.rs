@@ -3,7 +3,6 @@
 //! If this is wrong, a stolen database gives away passwords, a long password is silently a short one, or a few logins at
 //! once stop everything else.
 
-mod guess;
 mod hash;
 mod hasher;
 mod policy;
