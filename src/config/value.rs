@@ -75,7 +75,7 @@ pub fn key_ring(text: &str) -> Result<KeyRing, String> {
 }
 
 fn decode_key(text: &str) -> Result<Vec<u8>, String> {
-    let decoded = decode_hex(text).or_else(|| {
+    let decoded = hex::decode(text).ok().or_else(|| {
         [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|base64| base64.decode(text).ok())
     });
     match decoded {
@@ -83,13 +83,6 @@ fn decode_key(text: &str) -> Result<Vec<u8>, String> {
         Some(_) => Err("a key needs at least 32 bytes; `openssl rand -base64 32` makes one".into()),
         None => Err("a key is written in base64 or hex; `openssl rand -base64 32` makes one".into()),
     }
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 /// A URL in which `{token}` stands for the token of a link.
@@ -188,6 +181,7 @@ mod tests {
     fn keys_are_read_in_base64_and_hex_and_short_ones_refused() {
         let hex = "ab".repeat(32);
         assert_eq!(key_ring(&hex).unwrap().signing(), [0xab; 32]);
+        assert_eq!(key_ring(&hex.to_uppercase()).unwrap().signing(), [0xab; 32]);
         let base64 = STANDARD.encode([7u8; 32]);
         let ring = key_ring(&format!("{base64},{hex}")).unwrap();
         assert_eq!(ring.signing(), [7; 32]);

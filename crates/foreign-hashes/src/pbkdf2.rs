@@ -1,14 +1,14 @@
-//! PBKDF2: werkzeug `pbkdf2:sha256:…`, Django `pbkdf2_sha256$…`, passlib `$pbkdf2-sha256$…`, each with SHA-1 and SHA-512
-//! as far as the library has it.
+//! PBKDF2: werkzeug `pbkdf2:sha256:…`, Django `pbkdf2_sha256$…`, passlib `$pbkdf2-sha256$…`, and with SHA-1 and SHA-512
+//! where the library has them.
 
 use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use super::encoding::Encoding;
-use super::{BadHash, Effort, Password, Read, Scheme, boxed, number};
+use crate::encoding::Encoding;
+use crate::{BadHash, Effort, Read, Scheme, boxed, number};
 
-/// Some seconds; Django's and werkzeug's default is a million.
+/// Some seconds. The default of Django and werkzeug is a million.
 const MAX_ROUNDS: u32 = 5_000_000;
 
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ struct Pbkdf2 {
     encoding: Encoding,
 }
 
-pub(super) fn read(setting: &str) -> Read {
+pub(crate) fn read(setting: &str) -> Read {
     if let Some(rest) = setting.strip_prefix("pbkdf2:") {
         return boxed(werkzeug(rest));
     }
@@ -42,7 +42,7 @@ pub(super) fn read(setting: &str) -> Read {
     })
 }
 
-/// `sha256:600000$<salt>$`, the salt as it is.
+/// `sha256:600000$<salt>$`
 fn werkzeug(rest: &str) -> Result<Pbkdf2, BadHash> {
     let (hash, rest) = rest.split_once(':').ok_or(BadHash::Malformed("no number of rounds"))?;
     let hash = match hash {
@@ -54,7 +54,7 @@ fn werkzeug(rest: &str) -> Result<Pbkdf2, BadHash> {
     rounds_and_salt(rest, hash, Encoding::Hex)
 }
 
-/// `600000$<salt>$`
+/// `600000$<salt>$`; passlib encodes the salt, the others use it as it is written.
 fn rounds_and_salt(rest: &str, hash: Hash, encoding: Encoding) -> Result<Pbkdf2, BadHash> {
     let [rounds, salt, ""] = *rest.split('$').collect::<Vec<_>>() else {
         return Err(BadHash::Malformed("not rounds, salt, digest"));
@@ -73,7 +73,7 @@ fn rounds_and_salt(rest: &str, hash: Hash, encoding: Encoding) -> Result<Pbkdf2,
 }
 
 impl Pbkdf2 {
-    fn length(&self) -> usize {
+    fn digest_bytes(&self) -> usize {
         match self.hash {
             Hash::Sha1 => 20,
             Hash::Sha256 => 32,
@@ -83,27 +83,27 @@ impl Pbkdf2 {
 }
 
 impl Scheme for Pbkdf2 {
-    fn compute(&self, password: &Password) -> Option<String> {
-        let mut digest = vec![0; self.length()];
+    fn compute(&self, password: &str) -> Option<Vec<u8>> {
+        let mut digest = vec![0; self.digest_bytes()];
         let derive = match self.hash {
             Hash::Sha1 => pbkdf2_hmac::<Sha1>,
             Hash::Sha256 => pbkdf2_hmac::<Sha256>,
             Hash::Sha512 => pbkdf2_hmac::<Sha512>,
         };
-        derive(password.typed.as_bytes(), &self.salt, self.rounds, &mut digest);
-        Some(self.encoding.encode(&digest))
+        derive(password.as_bytes(), &self.salt, self.rounds, &mut digest);
+        Some(digest)
     }
 
-    fn canonical(&self, digest: &str) -> Result<String, BadHash> {
-        self.encoding.canonical(digest, self.length())
+    fn digest_form(&self) -> (Encoding, usize) {
+        (self.encoding, self.digest_bytes())
     }
 
     fn effort(&self) -> Effort {
-        let name = match self.hash {
+        let algorithm = match self.hash {
             Hash::Sha1 => "pbkdf2-sha1",
             Hash::Sha256 => "pbkdf2-sha256",
             Hash::Sha512 => "pbkdf2-sha512",
         };
-        (name, self.rounds.into())
+        Effort { algorithm, amount: self.rounds.into() }
     }
 }

@@ -1,52 +1,52 @@
 //! Argon2 in the PHC string format, `$argon2id$v=19$m=65536,t=3,p=4$…`: passlib, fastapi-users, Flask-Security; in Django
 //! behind `argon2`.
 //!
-//! The length of the digest goes into the computation and stands nowhere but in the digest itself. So a setting whose
-//! digest has not 32 bytes says so at its end, `~16`, which no stored hash has.
+//! The length of the digest is an input of Argon2, and no hash writes it down. A setting has no digest to measure, so
+//! where the digest does not have 32 bytes the setting ends with its length, such as `~16`.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 
-use super::encoding::Encoding;
-use super::{BadHash, Effort, MAX_MEMORY, MAX_MEMORY_TRAFFIC, Password, Read, Scheme, boxed, number};
+use crate::encoding::Encoding;
+use crate::{BadHash, Effort, MAX_MEMORY, MAX_MEMORY_TRAFFIC, Read, Scheme, boxed, number};
 
-/// Bytes of a digest, unless the setting says otherwise. (Until 2018 argon2-cffi had 16.)
-const USUAL_LENGTH: usize = 32;
+/// The length of a digest unless the setting gives another. (argon2-cffi made 16 bytes until 2018.)
+const USUAL_BYTES: usize = 32;
 
 struct Phc {
     argon2: Argon2<'static>,
     salt: Vec<u8>,
-    length: usize,
+    digest_bytes: usize,
     effort: Effort,
 }
 
-/// The setting of a hash with this digest.
-pub(super) fn with_length(setting: &str, digest: &str) -> String {
-    let length = Encoding::Phc.decode(digest, "its digest").map_or(USUAL_LENGTH, |digest| digest.len());
-    match is_argon2(setting) && length != USUAL_LENGTH {
-        true => format!("{setting}~{length}"),
-        false => setting.to_owned(),
+/// What precedes the digest in a stored hash, made a setting.
+pub(crate) fn with_length(prefix: &str, digest: &str) -> String {
+    let length = Encoding::Phc.decode(digest, "its digest").map_or(USUAL_BYTES, |digest| digest.len());
+    match is_argon2(prefix) && length != USUAL_BYTES {
+        true => format!("{prefix}~{length}"),
+        false => prefix.to_owned(),
     }
 }
 
-/// The beginning of the hashes with this setting.
-pub(super) fn without_length(setting: &str) -> &str {
+/// The reverse of [`with_length`].
+pub(crate) fn without_length(setting: &str) -> &str {
     setting.rsplit_once('~').filter(|(head, _)| head.ends_with('$')).map_or(setting, |(head, _)| head)
 }
 
-/// Also behind the prefix of a wrapper.
-fn is_argon2(setting: &str) -> bool {
-    let crypt = setting.rsplit_once(':').map_or(setting, |(_, crypt)| crypt);
+/// Also behind the secret of an application.
+fn is_argon2(prefix: &str) -> bool {
+    let crypt = prefix.rsplit_once(':').map_or(prefix, |(_, crypt)| crypt);
     crypt.starts_with("$argon2") || crypt.starts_with("argon2$")
 }
 
-pub(super) fn read(setting: &str) -> Read {
+pub(crate) fn read(setting: &str) -> Read {
     let phc = setting.strip_prefix("argon2$").or_else(|| setting.strip_prefix('$'))?;
     let (name, rest) = phc.split_once('$')?;
     let algorithm = Algorithm::new(name).ok()?;
     boxed(read_phc(algorithm, rest))
 }
 
-/// `v=19$m=65536,t=3,p=4$<salt>$`; without `v`, the version before, which is 16.
+/// `v=19$m=65536,t=3,p=4$<salt>$`; without `v` it is version 16, the one before.
 fn read_phc(algorithm: Algorithm, rest: &str) -> Result<Phc, BadHash> {
     let malformed = BadHash::Malformed("not in the PHC string format");
     let (version, costs, salt, length) = match *rest.split('$').collect::<Vec<_>>() {
@@ -54,12 +54,12 @@ fn read_phc(algorithm: Algorithm, rest: &str) -> Result<Phc, BadHash> {
         ["v=16", costs, salt, length] | [costs, salt, length] => (Version::V0x10, costs, salt, length),
         _ => return Err(malformed),
     };
-    let length = match length.strip_prefix('~') {
+    let digest_bytes = match length.strip_prefix('~') {
         Some(length) => usize::try_from(number(length)?).map_err(|_| malformed)?,
-        None if length.is_empty() => USUAL_LENGTH,
+        None if length.is_empty() => USUAL_BYTES,
         None => return Err(malformed),
     };
-    if !(Params::MIN_OUTPUT_LEN..=128).contains(&length) {
+    if !(Params::MIN_OUTPUT_LEN..=128).contains(&digest_bytes) {
         return Err(BadHash::Malformed("the length of its digest"));
     }
     let [memory, time, lanes] = *costs.split(',').collect::<Vec<_>>() else {
@@ -80,18 +80,19 @@ fn read_phc(algorithm: Algorithm, rest: &str) -> Result<Phc, BadHash> {
     if salt.len() < argon2::MIN_SALT_LEN {
         return Err(BadHash::Malformed("a salt of less than 8 bytes"));
     }
-    Ok(Phc { argon2: Argon2::new(algorithm, version, params), salt, length, effort: ("argon2", traffic) })
+    let argon2 = Argon2::new(algorithm, version, params);
+    Ok(Phc { argon2, salt, digest_bytes, effort: Effort { algorithm: "argon2", amount: traffic } })
 }
 
 impl Scheme for Phc {
-    fn compute(&self, password: &Password) -> Option<String> {
-        let mut digest = vec![0; self.length];
-        self.argon2.hash_password_into(password.typed.as_bytes(), &self.salt, &mut digest).ok()?;
-        Some(Encoding::Phc.encode(&digest))
+    fn compute(&self, password: &str) -> Option<Vec<u8>> {
+        let mut digest = vec![0; self.digest_bytes];
+        self.argon2.hash_password_into(password.as_bytes(), &self.salt, &mut digest).ok()?;
+        Some(digest)
     }
 
-    fn canonical(&self, digest: &str) -> Result<String, BadHash> {
-        Encoding::Phc.canonical(digest, self.length)
+    fn digest_form(&self) -> (Encoding, usize) {
+        (Encoding::Phc, self.digest_bytes)
     }
 
     fn effort(&self) -> Effort {

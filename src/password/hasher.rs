@@ -1,10 +1,11 @@
-//! Where hashes are computed: a few threads of their own behind a bounded queue.
+//! Where hashes are computed: on as many threads as there are cores, behind a bounded queue.
 //!
-//! A hash keeps a core busy for a third of a second. On the async threads it would stop every other request; in an
-//! unbounded queue a flood of logins would make everybody wait for minutes. So there are as many threads as cores, and
-//! who does not fit into the queue is told to come again.
+//! A hash keeps a core busy for a third of a second. On the async threads it would stop every other request. In an
+//! unbounded queue, a flood of logins would make everyone wait for minutes; so a request that finds the queue full is
+//! refused at once.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,17 +15,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::hash::HashInput;
 use super::{HashParameters, Password, PasswordHash};
 
-/// Waiting jobs per thread at most: with a third of a second each, five seconds of waiting.
+/// At a third of a second for each job, the last one waits for five seconds.
 const QUEUE_PER_THREAD: usize = 16;
-/// Jobs of one kind and cost that a thread takes at once. An engine that interleaves several hashes on one core would take more.
+/// How many jobs of equal effort a thread takes at once. An engine that interleaves several hashes on one core would take more.
 const LANES: usize = 1;
 
-/// The queue is full; somebody who tries again in a few seconds will find a place.
+/// The queue is full. A retry after a few seconds will work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are waiting to be hashed")]
 pub struct QueueFull;
 
-/// The threads that hash. They end when the last clone of the pool is gone.
+/// The threads that hash. They end when its last clone is dropped.
 #[derive(Clone)]
 pub struct Hasher {
     owner: Arc<Owner>,
@@ -32,10 +33,10 @@ pub struct Hasher {
 
 struct Owner {
     shared: Arc<Shared>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// A place among those whose password is being hashed, or will be. Others can have it when it is dropped.
+/// The right to one place in the queue, until it is dropped.
 #[derive(Debug)]
 pub struct HashPermit {
     _permit: OwnedSemaphorePermit,
@@ -60,7 +61,7 @@ struct Job {
 }
 
 impl Hasher {
-    /// A pool of `threads` threads.
+    /// Starts so many threads.
     ///
     /// # Errors
     /// A thread cannot be started.
@@ -71,9 +72,9 @@ impl Hasher {
             capacity: threads * QUEUE_PER_THREAD,
             computed: AtomicU64::new(0),
         });
-        // Those who wait, and those whose hash is being computed.
-        let places = Arc::new(Semaphore::new(threads * (QUEUE_PER_THREAD + 1)));
-        let owner = Arc::new(Owner { shared: Arc::clone(&shared), places });
+        // For the jobs that wait, and for those that are being computed.
+        let permits = Arc::new(Semaphore::new(threads * (QUEUE_PER_THREAD + 1)));
+        let owner = Arc::new(Owner { shared: Arc::clone(&shared), permits });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("hash-{number}")).spawn(move || shared.work())?;
@@ -81,29 +82,28 @@ impl Hasher {
         Ok(Self { owner })
     }
 
-    /// Takes a place for a request that will hash, before it does anything else: of a flood, those who find none are told
-    /// so before they have asked the database for anything.
+    /// Reserves a place for a request that will hash. Call it before anything else: in a flood, the requests that find no
+    /// place are then refused before they cost a query.
     ///
     /// # Errors
     /// [`QueueFull`], at once.
     pub fn reserve(&self) -> Result<HashPermit, QueueFull> {
-        let permit = Arc::clone(&self.owner.places).try_acquire_owned();
+        let permit = Arc::clone(&self.owner.permits).try_acquire_owned();
         permit.map(|permit| HashPermit { _permit: permit }).map_err(|_| QueueFull)
     }
 
-    /// Hashes a password. A request that reserved a place finds one here.
+    /// Hashes a password. With a [`HashPermit`] in hand, there is a place in the queue.
     ///
     /// # Errors
-    /// [`QueueFull`], at once.
+    /// [`QueueFull`], at once, or if the computation panics.
     pub async fn hash(&self, password: &Password, parameters: &HashParameters) -> Result<PasswordHash, QueueFull> {
         let (answer, answered) = oneshot::channel();
         self.owner.shared.push(Job { input: HashInput::new(password, parameters), answer })?;
-        // Only a panic ends a job without an answer.
+        // Only a panic drops a job without an answer.
         answered.await.map_err(|_| QueueFull)
     }
 
-    /// How many hashes were computed so far: what an answer costs, and what its time can tell.
-    #[must_use]
+    /// How many hashes were computed so far. Tests see by it what an answer costs, and so what its time can tell.
     pub fn computed(&self) -> u64 {
         self.owner.shared.computed.load(Ordering::Relaxed)
     }
@@ -125,7 +125,7 @@ impl Shared {
     fn push(&self, job: Job) -> Result<(), QueueFull> {
         let mut queue = self.lock();
         if queue.jobs.len() >= self.capacity {
-            // Who has gone away needs no place.
+            // Requests that were given up need no hash.
             queue.jobs.retain(|job| !job.answer.is_closed());
             if queue.jobs.len() >= self.capacity {
                 return Err(QueueFull);
@@ -141,15 +141,18 @@ impl Shared {
         while let Some(batch) = self.next_batch() {
             for job in batch {
                 if !job.answer.is_closed() {
-                    // Before the answer: who has it finds it counted.
+                    // Before the answer, so that the caller finds it counted.
                     self.computed.fetch_add(1, Ordering::Relaxed);
-                    let _ = job.answer.send(job.input.compute());
+                    // A panic must not end the thread: when the last one is gone, nobody could sign in.
+                    if let Ok(hash) = catch_unwind(AssertUnwindSafe(|| job.input.compute())) {
+                        let _ = job.answer.send(hash);
+                    }
                 }
             }
         }
     }
 
-    /// Waits for jobs and takes up to [`LANES`] of the kind and cost of the first. `None` when the pool is gone.
+    /// Waits for jobs and takes up to [`LANES`] with the effort of the first. `None` when the hasher is dropped.
     fn next_batch(&self) -> Option<Vec<Job>> {
         let mut queue = self.lock();
         loop {
@@ -184,12 +187,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_serves_those_who_wait() {
-        let pool = Hasher::start(1).unwrap();
+        let hasher = Hasher::start(1).unwrap();
         let parameters = HashParameters::random(6);
         let tries: Vec<_> = (0..64)
             .map(|_| {
-                let (pool, parameters) = (pool.clone(), parameters.clone());
-                tokio::spawn(async move { pool.hash(&Password::new("x"), &parameters).await })
+                let (hasher, parameters) = (hasher.clone(), parameters.clone());
+                tokio::spawn(async move { hasher.hash(&Password::new("x"), &parameters).await })
             })
             .collect();
         let mut served = 0;
@@ -197,5 +200,15 @@ mod tests {
             served += usize::from(attempt.await.unwrap().is_ok());
         }
         assert!((QUEUE_PER_THREAD..64).contains(&served), "{served} served");
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_own_job_and_no_other() {
+        let hasher = Hasher::start(1).unwrap();
+        let password = Password::new("x");
+        assert_eq!(hasher.hash(&password, &HashParameters::panicking()).await.map(drop), Err(QueueFull));
+        let parameters = HashParameters::random(4);
+        let hash = hasher.hash(&password, &parameters).await.unwrap();
+        assert_eq!(hash.parameters().unwrap(), parameters);
     }
 }
