@@ -93,7 +93,7 @@ impl MailerParts {
         };
         let LinkOf { purpose, user_id, reference } = link;
         let new = NewLink { purpose: *purpose, user_id: *user_id, email_canonical, reference: reference.clone(), ttl };
-        let token = self.links.mint(new, self.clock.now());
+        let token = self.links.sign(new, self.clock.now());
         let token = token.map_err(|error| DeliveryError::Permanent(format!("its link cannot be minted: {error}")))?;
         Ok((template.link(&token), ttl))
     }

@@ -1,4 +1,4 @@
-//! The house: listener, database, workers, and their start and stop.
+//! The running service: listener, database, workers, and how they start and stop.
 
 mod cleanup;
 mod logger;
@@ -37,43 +37,43 @@ use crate::{flows, openapi};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take to close a connection.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long requests that were accepted may take once the service stops.
+/// How long accepted requests may take once the service stops.
 const DRAIN_SECONDS: u64 = 30;
-/// How long a browser may remember what a preflight said.
+/// How long a browser may cache a preflight.
 const PREFLIGHT_SECONDS: usize = 3600;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
-/// Where an instance says which embedded database it runs; a socket path, no secret.
+/// Where an instance writes the URL of its embedded database: a socket path, no secret.
 const URL_FILE: &str = "postgres.url";
 
-/// The service cannot start. Its text is one line that names what is wrong.
+/// Why the service cannot start: one line that names the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A setting cannot work.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The address is taken, or not ours.
+    /// The address is in use, or not of this machine.
     #[error("LISTEN: {0} cannot be listened on: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// The embedded PostgreSQL does not start.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    /// The database URL cannot be read.
+    /// An invalid database URL.
     #[error("DATABASE_URL: {0}")]
     Database(DbError),
-    /// The SMTP URL cannot be used.
+    /// An invalid SMTP URL.
     #[error("SMTP_URL: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
-    /// A template of the admin cannot work.
+    /// An invalid mail template.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] TemplateError),
-    /// The system refuses something.
-    #[error("the system refuses: {0}")]
+    /// The operating system refuses something.
+    #[error("the operating system refuses: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// A service that listens, but does not answer yet.
+/// A service that listens but does not answer yet.
 pub struct Service {
     app: App,
     listener: TcpListener,
@@ -82,7 +82,7 @@ pub struct Service {
     embedded: Option<Embedded>,
 }
 
-/// The database of the settings: the given one, or the embedded one, started here. Blocks while it starts.
+/// The database of the settings: the given one, or the embedded one, which this starts. Blocks meanwhile.
 ///
 /// # Errors
 /// The embedded PostgreSQL does not start.
@@ -102,14 +102,14 @@ pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), Embed
         settings.data_dir.display()
     );
     let url = embedded.url("postgres");
-    // For the commands of an admin beside this instance.
+    // For commands beside this instance.
     if let Err(error) = std::fs::write(settings.data_dir.join(URL_FILE), &url) {
-        log::warn!("commands beside this instance will not find its database: {error}");
+        log::warn!("commands beside this instance cannot find its database: {error}");
     }
     Ok((url, Some(embedded)))
 }
 
-/// The database for a command of the admin: also the embedded one of an instance that runs on the same data.
+/// The database for a command: also the embedded one of a running instance with the same data directory.
 pub fn admin_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
     let running = || std::fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
     match database(settings) {
@@ -119,8 +119,11 @@ pub fn admin_database(settings: &Settings) -> Result<(String, Option<Embedded>),
 }
 
 impl Service {
-    /// Checks the settings, listens, and starts what the service needs. A database that is away stops nothing: the
-    /// service answers 503 until it is there. Needs a multi-threaded tokio runtime.
+    /// Checks the settings, listens, and starts what the service needs. If the database is away, the service answers 503
+    /// until it is back. Needs a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`].
     pub fn prepare(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen(settings.listen, error);
         let listener = TcpListener::bind(settings.listen).map_err(failed)?;
@@ -149,24 +152,25 @@ impl Service {
     }
 
     /// What its flows can reach.
+    #[doc(hidden)]
     pub fn app(&self) -> &App {
         &self.app
     }
 
-    /// Says on the log where everything is.
+    /// Logs the URLs of API, docs and development mailbox.
     pub fn announce(&self) {
         let url = self.app.config.public_url.as_str().trim_end_matches('/');
         log::info!("API      {url}");
         log::info!("docs     {url}/docs/");
         if self.app.mailer.mailbox().is_some() {
-            log::info!("mailbox  {url}/dev/mailbox (mails are kept there and not sent)");
+            log::info!("mailbox  {url}/dev/mailbox (mails are kept there, not sent)");
         }
     }
 
-    /// Answers until SIGTERM or SIGINT (with `has_signals`), then finishes what was accepted.
+    /// Serves until SIGTERM or SIGINT (if `has_signals`), then finishes accepted requests.
     ///
     /// # Errors
-    /// The listener breaks.
+    /// The listener fails.
     pub async fn run(self, has_signals: bool) -> std::io::Result<()> {
         let Self { app, listener, embedded, .. } = self;
         let server = http_server(app.clone(), listener)?;
@@ -234,15 +238,15 @@ fn http_server(app: App, listener: TcpListener) -> std::io::Result<Server> {
     Ok(builder.run())
 }
 
-/// What mails say: the admin's templates before those that ship.
+/// The mail templates: those of the admin before the built-in ones.
 ///
 /// # Errors
-/// Names the file and the line that cannot work.
+/// Names the invalid file and line.
 pub fn templates(settings: &Settings) -> Result<Templates, TemplateError> {
     settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::built_in()), Templates::load)
 }
 
-/// What scripts of the allowed origins may do, and no others.
+/// What scripts of the allowed origins may do; other scripts may do nothing.
 fn cors(config: &Config) -> Condition<Cors> {
     let allowed = &config.allowed_origins;
     let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));

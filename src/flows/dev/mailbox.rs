@@ -1,6 +1,6 @@
 //! The development mailbox, over JSON and as pages.
 //!
-//! It shows live links to everybody who can reach it; it answers 404 as soon as mails go to an SMTP server.
+//! It shows live links to anyone who can reach it, so it answers 404 as soon as mails go to an SMTP server.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::problem::{Code, Problem};
 
 use crate::flows::documented_errors::{Missing, ServerErrors};
 
-/// The mails that would have been sent.
+/// The mails that were kept instead of sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MailList {
     /// The newest first.
@@ -44,7 +44,7 @@ pub async fn list_mails(req: HttpRequest, app: web::Data<App>) -> Result<HttpRes
 /// In development only. A browser gets a page.
 #[utoipa::path(
     get, path = "/dev/mailbox/{id}", tag = "development",
-    params(("id" = Uuid, Path, description = "The identity of the mail")),
+    params(("id" = Uuid, Path, description = "The id of the mail")),
     responses((status = 200, description = "The mail", content((Mail = "application/json"), (String = "text/html"))),
               Missing, ServerErrors)
 )]

@@ -1,4 +1,4 @@
-//! The contract: the OpenAPI document, and Swagger UI from the binary to browse and try it.
+//! The OpenAPI document, and Swagger UI from the binary to browse and try it.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use crate::problem::{Code, Problem};
 use crate::flows::documented_errors::ServerErrors;
 use crate::flows::route;
 
-/// Swagger UI runs its own files, sets styles on elements, has small pictures in its styles and asks this service.
+/// Swagger UI loads its own scripts and styles, has data: images, sets inline styles and calls this service.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                            img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                            frame-ancestors 'none'";
 
-/// What is in the binary changes with the binary.
+/// These files change only with the binary.
 const FILES_AGE: &str = "max-age=3600";
 
 /// The OpenAPI document
 ///
-/// This document, as the service that answers it is set.
+/// This document, for the settings of this service.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "operation",
     responses((status = 200, description = "OpenAPI 3.1", body = Object), ServerErrors)
@@ -32,7 +32,7 @@ pub async fn get_document(document: web::Data<OpenApi>) -> HttpResponse {
     HttpResponse::Ok().json(document.as_ref())
 }
 
-/// Registers the pages that are no operations: Swagger UI, the style of our own pages, and the way from `/` to the docs.
+/// Registers what is no operation: Swagger UI, the style sheet of our pages, and the redirect from `/` to the docs.
 pub fn pages(config: &mut ServiceConfig) {
     config
         .service(route::read_only("/", || Route::new().to(to_docs)))

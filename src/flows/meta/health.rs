@@ -1,4 +1,4 @@
-//! Health: whether the process lives, and whether it can serve.
+//! Health: whether the process is alive, and whether it can serve.
 
 use actix_web::{HttpResponse, web};
 use diesel_async::RunQueryDsl as _;
@@ -10,46 +10,41 @@ use crate::mail::MailHealth;
 
 use crate::flows::documented_errors::ServerErrors;
 
-/// How the service is.
+/// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// As a whole.
     status: HealthStatus,
-    /// Of each part.
     checks: HealthChecks,
 }
 
-/// The parts.
+/// The state of each part.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct HealthChecks {
-    /// Whether the database answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     database: Option<HealthStatus>,
-    /// Whether mails leave; if not, they wait.
+    /// `degraded` while mails wait for the mail server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mail: Option<HealthStatus>,
 }
 
-/// How something is.
+/// A state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// It works.
     Ok,
-    /// It works, but something waits.
+    /// Works, but mails wait.
     Degraded,
-    /// It does not work.
     Unavailable,
 }
 
 /// Is the process alive?
 ///
-/// Asks nobody else: a database that is away is no reason to start the process anew.
+/// Does not depend on the database: restarting this process would not bring it back.
 #[utoipa::path(
     get, path = "/health/live", tag = "operation",
-    responses((status = 200, description = "It is", body = Health), ServerErrors)
+    responses((status = 200, description = "It is alive", body = Health), ServerErrors)
 )]
 pub async fn get_liveness() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: HealthStatus::Ok, checks: HealthChecks::default() })
@@ -57,12 +52,11 @@ pub async fn get_liveness() -> HttpResponse {
 
 /// Can the service serve?
 ///
-/// It can while its database answers, and until it is about to stop. Mails that cannot leave only degrade it: they
-/// wait.
+/// It can while its database answers, until it is about to stop. Without a mail server it is degraded: mails wait.
 #[utoipa::path(
     get, path = "/health/ready", tag = "operation",
-    responses((status = 200, description = "It can", body = Health),
-              (status = 503, description = "It cannot now", body = Health), ServerErrors)
+    responses((status = 200, description = "It can serve", body = Health),
+              (status = 503, description = "It cannot serve now", body = Health), ServerErrors)
 )]
 pub async fn get_readiness(app: web::Data<App>) -> HttpResponse {
     let mail = match app.mailer.health() {

@@ -1,4 +1,4 @@
-//! What an error code means, for the person who meets it.
+//! What an error code means.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -12,21 +12,18 @@ use crate::flows::documented_errors::{Missing, ServerErrors};
 /// An error code.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CodeExplanation {
-    /// Its stable name.
     #[schema(example = "unconfirmed")]
     code: &'static str,
-    /// The HTTP status that comes with it.
     #[schema(example = 403)]
     status: u16,
-    /// The code in words.
     title: &'static str,
-    /// What it means and what to do.
+    /// What it means, and what to do.
     meaning: &'static str,
 }
 
 /// Explain an error code
 ///
-/// The `type` of every problem leads here. A browser gets a page.
+/// The `type` of every problem is this path. A browser gets a page.
 #[utoipa::path(
     get, path = "/problems/{code}", tag = "operation",
     params(("code" = String, Path, description = "The code", example = "unconfirmed")),
