@@ -15,8 +15,8 @@ async fn pile_up(app: &TestApp) {
             "insert into addresses select 'old' || n || '@example.com', '$2b$10$......................', {old} from {MANY}"
         ),
         format!(
-            "insert into users (id, email, email_canonical, password_hash, password_set_at, created_at) \
-             select gen_random_uuid(), canonical, canonical, 'x', {old}, {old} from addresses where canonical like 'old%'"
+            "insert into users (id, email, email_canonical, password_hash, password_set_at, credential_version, created_at) \
+             select gen_random_uuid(), canonical, canonical, 'x', {old}, gen_random_uuid(), {old} from addresses where canonical like 'old%'"
         ),
         format!(
             "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, ip) \
@@ -32,8 +32,8 @@ async fn pile_up(app: &TestApp) {
         format!("insert into login_throttles select sha256(n::text::bytea), 3, null, {old} from {MANY}"),
         format!("insert into client_throttles select '10.0.0.0'::inet + n, 'login', 3, {old} from {MANY}"),
         format!(
-            "insert into account_events (id, user_id, kind, at) select gen_random_uuid(), (select id from users where username = \
-             'ada'), 'signed_in', {old} from {MANY}"
+            "insert into account_events (id, user_id, kind, actor, at) select gen_random_uuid(), (select id from users where \
+             username = 'ada'), 'signed_in', 'owner', {old} from {MANY}"
         ),
         format!(
             "insert into email_changes select gen_random_uuid(), (select id from users where username = 'ada'), 'a@b.de', \
@@ -48,11 +48,11 @@ const TABLES: [&str; 9] = [
     "addresses",
     "users",
     "sessions",
-    "mails",
+    "outbox",
     "sent_mails",
     "login_throttles",
     "client_throttles",
-    "events",
+    "account_events",
     "email_changes",
 ];
 

@@ -41,7 +41,7 @@ async fn a_bad_line_is_named_and_changes_nothing_else() {
         "line 2: password_hash: is of no known scheme",
         "line 3: is not UTF-8",
         "line 5: is longer than 16 KiB",
-        "line 7: email: must be an e-mail address such as ada@example.com",
+        "line 7: email: must be an email address such as ada@example.com",
         "line 8: is not a JSON object",
         "line 9: is not JSON (column 81)",
         "line 10: unknown member `is_admin`",

@@ -106,7 +106,7 @@ async fn create_refuses_what_a_registration_would() {
     let create = |arguments: &[&str], input: &str| user_with(&app, &[&["create"], arguments].concat(), input);
     expect_refusal(&create(&["eve@example.com"], "short\n"), &["password"]);
     expect_refusal(&create(&["eve@example.com"], ""), &["password"]);
-    expect_refusal(&create(&["nonsense"], OTHER_PASSWORD), &["nonsense", "e-mail"]);
+    expect_refusal(&create(&["nonsense"], OTHER_PASSWORD), &["nonsense", "email"]);
     expect_refusal(&create(&["eve@example.com", "--username", "ADA"], OTHER_PASSWORD), &["username", "already"]);
     expect_refusal(&create(&["ADA@example.com", "--confirmed"], OTHER_PASSWORD), &["address", "already"]);
     assert_eq!(app.database.number("select count(*) from users").await, 1);

@@ -39,7 +39,7 @@ pub struct FieldProblem {
     #[schema(example = "malformed")]
     pub code: &'static str,
     /// The same in words.
-    #[schema(example = "must be an e-mail address such as ada@example.com")]
+    #[schema(example = "must be an email address such as ada@example.com")]
     pub detail: String,
 }
 

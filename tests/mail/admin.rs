@@ -104,7 +104,7 @@ async fn the_admin_has_mails_tried_again() {
         })
         .await;
         let again = mail(&["retry", id], &beside(&app)).await;
-        assert!(!again.is_success && again.err.contains("not sent"), "{}", again.err);
+        assert!(!again.is_success && again.err.contains("no unsent mail"), "{}", again.err);
     }
     assert_eq!(mail(&["retry", "--failed"], &beside(&app)).await.well(), "0 to be tried again now\n");
     assert_eq!(smtp.mails().len(), 3);

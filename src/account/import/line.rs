@@ -137,7 +137,7 @@ mod tests {
             ("{}", "email: must be there"),
             (r#"{"email": "ada@example.com"}"#, "password_hash: must be there"),
             (r#"{"email": 7}"#, "email: must be text"),
-            (r#"{"email": "ada"}"#, "email: must be an e-mail address such as ada@example.com"),
+            (r#"{"email": "ada"}"#, "email: must be an email address such as ada@example.com"),
             (r#"{"email": "a@x.org", "password_hash": ["secret"]}"#, "password_hash: must be text"),
             (r#"{"email": "a@x.org", "password_hash": "secret"}"#, "password_hash: is of no known scheme"),
             (&with(r#", "role": "admin""#), "unknown member `role`"),
