@@ -24,15 +24,15 @@ async fn pile_up(app: &TestApp) {
              {old}, 60, '127.0.0.1' from {MANY}"
         ),
         format!(
-            "insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
+            "insert into outbox (id, user_id, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
              select gen_random_uuid(), (select id from users where username = 'ada'), 'confirm_email', '{{}}', 'sent', {old}, \
              {old}, 1, false from {MANY}"
         ),
-        format!("insert into departures select gen_random_uuid(), 'a@example.com', 'confirm_email', {old} from {MANY}"),
-        format!("insert into account_throttles select sha256(n::text::bytea), 3, null, {old} from {MANY}"),
+        format!("insert into sent_mails select gen_random_uuid(), 'a@example.com', 'confirm_email', {old} from {MANY}"),
+        format!("insert into login_throttles select sha256(n::text::bytea), 3, null, {old} from {MANY}"),
         format!("insert into client_throttles select '10.0.0.0'::inet + n, 'login', 3, {old} from {MANY}"),
         format!(
-            "insert into events (id, user_id, kind, at) select gen_random_uuid(), (select id from users where username = \
+            "insert into account_events (id, user_id, kind, at) select gen_random_uuid(), (select id from users where username = \
              'ada'), 'signed_in', {old} from {MANY}"
         ),
         format!(
@@ -49,8 +49,8 @@ const TABLES: [&str; 9] = [
     "users",
     "sessions",
     "mails",
-    "departures",
-    "account_throttles",
+    "sent_mails",
+    "login_throttles",
     "client_throttles",
     "events",
     "email_changes",

@@ -127,7 +127,7 @@ async fn what_cannot_begin_says_why_in_one_line() {
     let run = Run(binary::run(&["user", "--database-url", &database.url, "import", folder.to_str().unwrap()], &[]));
     assert_eq!(run.0.status.code(), Some(1));
     let said = run.stderr();
-    assert!(said.starts_with("vestibule: the file cannot be read to its end: import it again: "), "{said}");
+    assert!(said.starts_with("vestibule: the file cannot be read to its end: run the import again: "), "{said}");
     let secrets = ["--devise-pepper", "the-pepper", "--flask-security-salt", "the-salt"];
     let run = import_into(&database, b"", &secrets);
     assert_eq!(run.0.status.code(), Some(2));

@@ -187,9 +187,9 @@ async fn no_header_chooses_the_host_of_a_link() {
     );
     let answer = raw::exchange(&app, format!("{head}{fields}").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 202 ") && !answer.contains("evil"), "{answer}");
-    let letter = app.mailbox.letter_to("ada@example.com").await;
-    assert!(letter.link().starts_with(&format!("{}/confirm/", app.http.base)), "{}", letter.link());
-    assert!(!letter.text.contains("evil") && !letter.html.contains("evil"), "{}", letter.text);
+    let mail = app.mailbox.mail_to("ada@example.com").await;
+    assert!(mail.link().starts_with(&format!("{}/confirm/", app.http.base)), "{}", mail.link());
+    assert!(!mail.text.contains("evil") && !mail.html.contains("evil"), "{}", mail.text);
     let problem = app.visitor().request("GET", "/me").header("Host", "evil.example").send().await.expect(401);
     assert!(!problem.text().contains("evil"), "{}", problem.text());
     let root = app.visitor().request("GET", "/").header("Host", "evil.example").send().await.expect(307);
