@@ -62,8 +62,8 @@ fn the_page_of_settings_has_the_settings_and_their_defaults() {
 fn the_page_of_error_codes_is_up_to_date() {
     let mut page = "# Error codes\n\n\
         Every error is `application/problem+json` (RFC 9457). Decide by `code`: it is stable, titles and details are \
-        not.\nThe service itself explains each at `/problems/{code}`, where the member `type` leads. This page is \
-        generated from\n[src/problem/code.rs](../src/problem/code.rs); a test keeps it so.\n\n\
+        not.\nThe service explains each code at `/problems/{code}`, the address in `type`. This page is generated from\n\
+        [src/problem/code.rs](../src/problem/code.rs): do not edit it.\n\n\
         | code | status | title | what it means, what to do |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for code in Code::ALL {
