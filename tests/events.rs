@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use strum::VariantArray as _;
 use vestibule::audit::EventKind;
 
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Actor, Answer, Credential, TestApp, eventually};
 
 /// What is expected to be written down: kinds, and the requests that they happened in.
@@ -39,11 +39,11 @@ async fn live(app: &TestApp) -> (Actor, Expected) {
     ada.password = OTHER_PASSWORD.to_owned();
     expected.add("email_change_requested", &ada.change_email("ada@example.org").await.expect(202));
     let link = app.mailbox.mail_to("ada@example.org").await.path();
-    let undo = app.mailbox.mail_about(&ada.email, crate::support::life::NOTICE).await.path();
+    let undo = app.mailbox.mail_about(&ada.email, crate::support::account::NOTICE).await.path();
     expected.add("email_changed", &visitor.post(&link).await.expect(200));
     expected.add("email_change_undone", &visitor.post(&undo).await.expect(200));
     expected.add("password_reset_requested", &visitor.reached_at(&ada.email).forget_password().await.expect(202));
-    let token = app.mailbox.mail_about(&ada.email, crate::support::life::RESET).await.token();
+    let token = app.mailbox.mail_about(&ada.email, crate::support::account::RESET).await.token();
     app.reset(&token, "short").await.expect(422);
     expected.add("password_reset", &app.reset(&token, "marble-canyon-whistle-83").await.expect(204));
     ada.password = "marble-canyon-whistle-83".to_owned();

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use serde_json::json;
 
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Answer, TestApp, password_of};
 
 async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(tries: Vec<F>) -> Vec<Answer> {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::import::Run;
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Actor, TestApp, binary, password_of};
 
 fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {

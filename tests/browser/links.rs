@@ -2,8 +2,8 @@
 
 use super::{mail_page, open};
 use crate::support::TestApp;
+use crate::support::account::NOTICE;
 use crate::support::browser::{Browser, ENTER};
-use crate::support::life::NOTICE;
 
 const NEW: &str = "ada@example.org";
 

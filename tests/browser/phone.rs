@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{mail_page, open};
+use crate::support::account::NOTICE;
 use crate::support::browser::Browser;
-use crate::support::life::NOTICE;
 use crate::support::{TestApp, password_of};
 
 const WIDTH: u32 = 360;

@@ -2,8 +2,8 @@
 
 use super::{mail_page, open};
 use crate::support::TestApp;
+use crate::support::account::RESET;
 use crate::support::browser::Browser;
-use crate::support::life::RESET;
 
 /// Demands that the page said nothing on the console and asked nobody but the service.
 async fn assert_at_peace(browser: &Browser, app: &TestApp, page: &str) {

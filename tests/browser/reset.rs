@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::open;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::browser::{Browser, ENTER};
-use crate::support::life::OTHER_PASSWORD;
 use crate::support::{Actor, TestApp};
 
 const FIELD: &str = "input[type=password]";

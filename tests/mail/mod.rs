@@ -1,16 +1,17 @@
 //! Mail from outside: whoever got a 202 gets the mail, whatever the server, the network or a kill does meanwhile.
 
+mod admin;
+mod admin_test;
+mod contents;
 mod dev_mailbox;
 mod durable;
 mod faults;
 mod faults_tls;
 mod golden;
-mod contents;
 mod limits;
-mod admin;
-mod admin_test;
 mod outage;
 mod shared_queue;
+mod smtp;
 
 use serde_json::json;
 use vestibule::config::Secret;

@@ -5,7 +5,7 @@ mod canary;
 mod clients;
 mod faults;
 mod http;
-mod nothing_told;
+mod nothing_revealed;
 mod outages;
 mod overload;
 mod properties;

@@ -1,6 +1,7 @@
 //! What every test stands on: a database of its own, a running service, people who use it, and a client that checks
 //! each answer against the OpenAPI document.
 
+pub mod account;
 pub mod actor;
 pub mod answer;
 pub mod app;
@@ -11,7 +12,6 @@ pub mod chromedriver;
 pub mod contract;
 pub mod database;
 pub mod http;
-pub mod life;
 pub mod mailbox;
 pub mod proxy;
 pub mod raw;

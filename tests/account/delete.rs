@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::support::life::{FAREWELL, RESET};
+use crate::support::account::{FAREWELL, RESET};
 use crate::support::{Actor, Credential, TestApp};
 
 async fn delete_with(actor: &Actor, password: &str) -> crate::support::Answer {

@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde_json::json;
 
 use crate::security::{fail, limited, wait_of};
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Answer, Credential, TestApp};
 
 const CLIENT: &str = "198.51.100.7";

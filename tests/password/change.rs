@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::security::{fail, limited, wait_of};
-use crate::support::life::{CHANGED, OTHER_PASSWORD};
+use crate::support::account::{CHANGED, OTHER_PASSWORD};
 use crate::support::{Actor, TestApp};
 
 const CLIENT: &str = "198.51.100.7";

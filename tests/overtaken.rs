@@ -6,8 +6,8 @@ use std::pin::Pin;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::database::{Held, TestDatabase};
-use crate::support::life::OTHER_PASSWORD;
 use crate::support::{Actor, Answer, Credential, TestApp};
 
 type Request = Pin<Box<dyn Future<Output = Answer> + Send>>;

@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde_json::json;
 
 use crate::support::TestApp;
-use crate::support::life::{NEW_ADDRESS, NOTICE};
+use crate::support::account::{NEW_ADDRESS, NOTICE};
 
 const OLD: &str = "ada@example.com";
 const EVIL: &str = "eve@example.org";

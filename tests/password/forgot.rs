@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::life::{OTHER_PASSWORD, RESET};
+use crate::support::account::{OTHER_PASSWORD, RESET};
 use crate::support::{Actor, TestApp};
 
 /// What an admin does with `vestibule user disable`, at once.

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::support::life::{CHANGED, OTHER_PASSWORD};
+use crate::support::account::{CHANGED, OTHER_PASSWORD};
 use crate::support::{TestApp, password_of};
 
 const THIRD_PASSWORD: &str = "marble-canyon-whistle-83";

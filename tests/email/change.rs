@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::support::life::{NEW_ADDRESS, NOTICE, OTHER_PASSWORD, TAKEN};
+use crate::support::account::{NEW_ADDRESS, NOTICE, OTHER_PASSWORD, TAKEN};
 use crate::support::{Actor, TestApp};
 
 const NEW: &str = "ada@example.org";
