@@ -71,7 +71,7 @@ async fn show_has_sessions_mails_and_events_and_no_secret() {
         let details = json_of(&user(&app, &["show", name, "--json"]));
         assert_eq!((&details["id"], &details["email"]), (&json!(id), &json!("ada@example.com")), "{name}");
         assert_eq!(details["sessions"][0]["ip"], "127.0.0.1");
-        assert_eq!(details["mails"][0]["mail"], "confirm_email");
+        assert_eq!(details["mails"][0]["kind"], "confirm_email");
         assert_eq!(details["events"][0]["kind"], "signed_in");
         let text = user(&app, &["show", name]).expect_success();
         assert!(["signed_in", "confirm_email", "127.0.0.1"].iter().all(|word| text.contains(word)), "{text}");
