@@ -70,7 +70,7 @@ async fn whatever_piled_up_goes_and_the_rest_stays() {
     let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
     bob.knowing("a wrong guess").try_sign_in(serde_json::json!({})).await.expect(401);
     ada.change_email("ada@example.org").await.expect(202);
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     let fresh = counts(&app).await;
     assert!(fresh.iter().all(|count| *count > 0), "{fresh:?}");
     pile_up(&app).await;

@@ -39,10 +39,11 @@ async fn live(app: &TestApp) -> (Actor, Expected) {
     ada.password = OTHER_PASSWORD.to_owned();
     expected.add("email_change_requested", &ada.change_email("ada@example.org").await.expect(202));
     let link = app.mailbox.mail_to("ada@example.org").await.path();
-    let undo = app.mailbox.mail_about(&ada.email, crate::support::account::NOTICE).await.path();
+    let undo = app.mailbox.mail_about(&ada.email, crate::support::account::CHANGE_NOTICE).await.path();
     expected.add("email_changed", &visitor.post(&link).await.expect(200));
     expected.add("email_change_undone", &visitor.post(&undo).await.expect(200));
-    expected.add("password_reset_requested", &visitor.reached_at(&ada.email).forget_password().await.expect(202));
+    expected
+        .add("password_reset_requested", &visitor.reached_at(&ada.email).request_password_reset().await.expect(202));
     let token = app.mailbox.mail_about(&ada.email, crate::support::account::RESET).await.token();
     app.reset(&token, "short").await.expect(422);
     expected.add("password_reset", &app.reset(&token, "marble-canyon-whistle-83").await.expect(204));
@@ -98,7 +99,7 @@ async fn what_did_not_happen_is_not_written_down() {
     ada.change_email("nonsense").await.expect(422);
     ada.delete("/sessions").await.expect(204);
     ada.delete("/sessions/0198c0de-0000-7000-8000-000000000000").await.expect(404);
-    app.visitor().forget_password().await.expect(202);
+    app.visitor().request_password_reset().await.expect(202);
     app.visitor().try_sign_in(json!({})).await.expect(401);
     assert_eq!(ada.events().await, before);
 }

@@ -41,7 +41,7 @@ async fn two_hundred_registrations_of_one_address_leave_three_accounts() {
     }
     let accepted = statuses(&answers)[&202];
     assert_eq!(app.database.number("select count(*) from users").await, 3.min(i64::try_from(accepted).unwrap()));
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     assert!(app.mailbox.mails().await.len() <= accepted);
     assert!(app.visitor().post_json("/resend", &json!({ "email": "ada@example.com" })).await.status == 202);
 }

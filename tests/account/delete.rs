@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::support::account::{FAREWELL, RESET};
+use crate::support::account::{ACCOUNT_DELETED, RESET};
 use crate::support::{Actor, Credential, TestApp};
 
 async fn delete_with(actor: &Actor, password: &str) -> crate::support::Answer {
@@ -17,7 +17,7 @@ async fn a_wrong_password_deletes_nothing_and_the_session_stays() {
     delete_with(&ada, "wrong").await.expect_problem(403, "wrong_password");
     ada.request("DELETE", "/me").json(&json!({})).send().await.expect_errors(&[("/password", "required")]);
     assert!(ada.passes_the_guard().await && ada.can_sign_in().await);
-    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 0);
+    assert_eq!(app.mailbox.count_about(&ada.email, ACCOUNT_DELETED).await, 0);
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn mails_that_wait_never_leave_and_links_that_left_open_nothing() {
     app.database.rows(wait).await;
     ada.delete_account().await.expect(204);
     app.advance_and_deliver(Duration::hours(2)).await;
-    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 1);
+    assert_eq!(app.mailbox.count_about(&ada.email, ACCOUNT_DELETED).await, 1);
     assert_eq!(app.mailbox.count_about(&ada.email, RESET).await, 1, "the one that left before");
     app.clock.advance(-Duration::hours(2));
     for path in [change, undo] {
@@ -108,9 +108,9 @@ async fn a_confirmed_account_gets_one_farewell_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.delete_account().await.expect(204);
-    let mail = app.mailbox.mail_about(&ada.email, FAREWELL).await;
+    let mail = app.mailbox.mail_about(&ada.email, ACCOUNT_DELETED).await;
     assert!(mail.links.is_empty(), "{}", mail.text);
-    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 1);
+    assert_eq!(app.mailbox.count_about(&ada.email, ACCOUNT_DELETED).await, 1);
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn an_unconfirmed_account_may_leave_and_its_address_hears_nothing() {
     delete_with(&ada, "wrong").await.expect_problem(403, "wrong_password");
     ada.delete_account().await.expect(204);
     assert!(!ada.is_signed_in().await && !ada.can_sign_in().await);
-    assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 0);
+    assert_eq!(app.mailbox.count_about(&ada.email, ACCOUNT_DELETED).await, 0);
 }
 
 #[tokio::test]

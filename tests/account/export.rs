@@ -123,7 +123,7 @@ async fn it_does_not_tell_whose_a_new_address_is() {
         for _ in 0..2 {
             actor.change_email(to).await.expect(202);
             app.clock.advance(chrono::Duration::seconds(70));
-            app.mailbox.settled().await;
+            app.mailbox.wait_until_idle().await;
         }
         let mails = actor.export().await["mails"].clone();
         let mails = mails.as_array().unwrap().iter().filter(|mail| mail["kind"] == "change_email");

@@ -53,12 +53,12 @@ async fn everybody_sees_their_own_account() {
 async fn it_costs_one_round_trip_to_the_database() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     let mut costs = Vec::new();
     for _ in 0..9 {
-        let before = proxy.asked();
+        let before = proxy.round_trips();
         ada.get("/me").await.expect(200);
-        costs.push(proxy.asked() - before);
+        costs.push(proxy.round_trips() - before);
     }
     // The first ones prepare their statements, each connection for itself; somebody else may ask in between.
     costs.sort_unstable();

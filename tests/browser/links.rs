@@ -2,7 +2,7 @@
 
 use super::{mail_page, open};
 use crate::support::TestApp;
-use crate::support::account::NOTICE;
+use crate::support::account::CHANGE_NOTICE;
 use crate::support::browser::{Browser, ENTER};
 
 const NEW: &str = "ada@example.org";
@@ -57,7 +57,7 @@ async fn another_address_is_confirmed_and_taken_back() {
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
     // The button of the mail itself, which its frame opens in a tab of its own.
-    open(&browser, &app, &mail_page(&app, NOTICE).await).await;
+    open(&browser, &app, &mail_page(&app, CHANGE_NOTICE).await).await;
     browser.enter_frame("iframe").await;
     browser.click("a.button").await;
     browser.enter_other_tab().await;

@@ -14,7 +14,7 @@ use crate::support::browser::Browser;
 
 /// The path of the page that shows the newest mail with this in its subject.
 async fn mail_page(app: &TestApp, subject: &str) -> String {
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     let list = app.visitor().get("/dev/mailbox").await.expect(200).json();
     let mut mails = list["mails"].as_array().unwrap().iter();
     let mail = mails.find(|mail| mail["subject"].as_str().unwrap().contains(subject)).unwrap();

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{mail_page, open};
-use crate::support::account::NOTICE;
+use crate::support::account::CHANGE_NOTICE;
 use crate::support::browser::Browser;
 use crate::support::{TestApp, password_of};
 
@@ -41,7 +41,7 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
     let bob = app.member("bob").await;
     let reset = app.reset_link(&bob).await.path();
     let (change, undo) = app.email_change(&bob, &format!("{NAME}@example.org")).await;
-    let mail = mail_page(&app, NOTICE).await;
+    let mail = mail_page(&app, CHANGE_NOTICE).await;
     let paths = [&confirm, &reset, &change, &undo, &mail, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
 
     let browser = Browser::start().await;
@@ -77,7 +77,7 @@ async fn mails_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox(
     app.email_change(&bob, &format!("{NAME}@example.org")).await;
     let mails = app.mailbox.mails().await;
     assert_eq!(mails.len(), 6);
-    let in_mailbox = mail_page(&app, NOTICE).await;
+    let in_mailbox = mail_page(&app, CHANGE_NOTICE).await;
 
     let browser = Browser::start().await;
     for scheme in ["light", "dark"] {

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::support::account::{NEW_ADDRESS, NOTICE, OTHER_PASSWORD, TAKEN};
+use crate::support::account::{ALREADY_REGISTERED, CHANGE_NOTICE, NEW_ADDRESS, OTHER_PASSWORD};
 use crate::support::{Actor, TestApp};
 
 const NEW: &str = "ada@example.org";
@@ -68,10 +68,10 @@ async fn an_address_that_belongs_to_somebody_answers_the_same_and_its_owner_is_t
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let taken = ada.change_email(&bob.email).await.expect(202);
-    let mail = app.mailbox.mail_about(&bob.email, TAKEN).await;
+    let mail = app.mailbox.mail_about(&bob.email, ALREADY_REGISTERED).await;
     assert!(mail.links.is_empty(), "{}", mail.text);
     assert_eq!(app.mailbox.count_about(&bob.email, NEW_ADDRESS).await, 0);
-    assert_eq!(app.mailbox.count_about(&ada.email, NOTICE).await, 1);
+    assert_eq!(app.mailbox.count_about(&ada.email, CHANGE_NOTICE).await, 1);
     let free = ada.change_email(NEW).await.expect(202);
     assert_eq!(taken.appearance(), free.appearance());
     assert!(bob.can_sign_in().await && email_of(&ada).await == "ada@example.com");
@@ -84,7 +84,7 @@ async fn a_wrong_password_asks_for_nothing() {
     let answer = ada.post_json("/email/change", &json!({ "password": "wrong", "email": NEW })).await;
     answer.expect_problem(403, "wrong_password");
     app.mailbox.exactly(NEW, 0).await;
-    assert_eq!(app.mailbox.count_about(&ada.email, NOTICE).await, 0);
+    assert_eq!(app.mailbox.count_about(&ada.email, CHANGE_NOTICE).await, 0);
     assert!(ada.is_signed_in().await);
     let answer = ada.post_json("/email/change", &json!({ "password": ada.password, "email": "nonsense" })).await;
     answer.expect_errors(&[("/email", "malformed")]);

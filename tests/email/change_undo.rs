@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde_json::json;
 
 use crate::support::TestApp;
-use crate::support::account::{NEW_ADDRESS, NOTICE};
+use crate::support::account::{CHANGE_NOTICE, NEW_ADDRESS};
 
 const OLD: &str = "ada@example.com";
 const EVIL: &str = "eve@example.org";
@@ -156,7 +156,7 @@ async fn the_two_mails_name_both_addresses_and_who_asked() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.email_change(&ada, EVIL).await;
-    for (to, subject) in [(OLD, NOTICE), (EVIL, NEW_ADDRESS)] {
+    for (to, subject) in [(OLD, CHANGE_NOTICE), (EVIL, NEW_ADDRESS)] {
         let mail = app.mailbox.mail_about(to, subject).await;
         for part in [&mail.text, &mail.html] {
             assert!(part.contains(OLD) && part.contains(EVIL) && part.contains("127.0.0.1"), "{part}");

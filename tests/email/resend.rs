@@ -45,7 +45,7 @@ async fn an_unknown_and_a_confirmed_address_get_the_same_answer_and_no_mail() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let waiting = app.unconfirmed("bob").await;
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     let ask = async |email: &str| {
         app.visitor().post_json("/resend", &json!({ "email": email })).await.expect(202).appearance()
     };
@@ -62,7 +62,7 @@ async fn with_a_session_it_is_the_link_of_that_account_whatever_the_body_says() 
     let app = TestApp::start().await;
     let bob = app.unconfirmed("bob").await;
     let mut ada = app.unconfirmed("ada").await;
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     ada.post("/resend").await.expect(202);
     app.mailbox.exactly(&ada.email, 2).await;
     ada.post_json("/resend", &json!({ "email": bob.email, "id": 1 })).await.expect(202);

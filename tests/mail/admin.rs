@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{app_with, fate_that, promised};
+use super::{app_with, registered, status_when};
 use crate::support::binary::{Process, run};
 use crate::support::database::fresh_dir;
 use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
@@ -49,23 +49,23 @@ fn beside(app: &TestApp) -> [(&str, &str); 2] {
 }
 
 /// A service with one letter that was given up, one that left, one that waits; and their ids in that order.
-async fn three_fates(smtp: &SmtpCatcher) -> (TestApp, [String; 3]) {
+async fn three_mails(smtp: &SmtpCatcher) -> (TestApp, [String; 3]) {
     let app = app_with(smtp).await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("550 5.1.1 no such user".to_owned()));
-    let ada = promised(&app, "ada").await;
-    let failed = fate_that(&app, &ada, "is given up", |status| status.state == "failed").await;
-    let bob = promised(&app, "bob").await;
-    let sent = fate_that(&app, &bob, "left", |status| status.state == "sent").await;
+    let ada = registered(&app, "ada").await;
+    let failed = status_when(&app, &ada, "is given up", |status| status.state == "failed").await;
+    let bob = registered(&app, "bob").await;
+    let sent = status_when(&app, &bob, "left", |status| status.state == "sent").await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("450 4.2.0 come again".to_owned()));
-    let cyd = promised(&app, "cyd").await;
-    let queued = fate_that(&app, &cyd, "waits", |status| !status.reply.is_empty()).await;
+    let cyd = registered(&app, "cyd").await;
+    let queued = status_when(&app, &cyd, "waits", |status| !status.reply.is_empty()).await;
     (app, [failed.id, sent.id, queued.id])
 }
 
 #[tokio::test]
 async fn the_admin_sees_what_became_of_every_mail() {
     let smtp = SmtpCatcher::start().await;
-    let (app, [failed, sent, queued]) = three_fates(&smtp).await;
+    let (app, [failed, sent, queued]) = three_mails(&smtp).await;
     let list = mail(&["list"], &beside(&app)).await.well();
     let row = |id: &str| list.lines().find(|line| line.starts_with(id)).unwrap().to_owned() + "\n";
     for (id, words) in [
@@ -91,7 +91,7 @@ async fn the_admin_sees_what_became_of_every_mail() {
 #[tokio::test]
 async fn the_admin_has_mails_tried_again() {
     let smtp = SmtpCatcher::start().await;
-    let (app, [failed, sent, queued]) = three_fates(&smtp).await;
+    let (app, [failed, sent, queued]) = three_mails(&smtp).await;
     assert_eq!(mail(&["retry", &queued], &beside(&app)).await.well(), "1 to be tried again now\n");
     smtp.wait_for(2).await;
     assert_eq!(mail(&["retry", "--failed"], &beside(&app)).await.well(), "1 to be tried again now\n");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::promised;
+use super::registered;
 use crate::support::TestApp;
 use crate::support::binary::{Process, run};
 use crate::support::database::{TestDatabase, fresh_dir};
@@ -10,7 +10,7 @@ use crate::support::database::{TestDatabase, fresh_dir};
 #[tokio::test]
 async fn mails_can_be_read_over_json_with_their_links() {
     let app = TestApp::start().await;
-    let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
+    let (ada, bob) = (registered(&app, "ada").await, registered(&app, "bob").await);
     app.mailbox.mail_to(&ada.email).await;
     app.mailbox.mail_to(&bob.email).await;
     let list = app.visitor().get("/dev/mailbox").await.expect(200).json();
@@ -31,7 +31,7 @@ async fn mails_can_be_read_over_json_with_their_links() {
 #[tokio::test]
 async fn a_browser_sees_a_mail_that_can_do_nothing_and_its_source() {
     let app = TestApp::start().await;
-    app.mailbox.mail_to(&promised(&app, "ada").await.email).await;
+    app.mailbox.mail_to(&registered(&app, "ada").await.email).await;
     let id = app.visitor().get("/dev/mailbox").await.json()["mails"][0]["id"].as_str().unwrap().to_owned();
     let page = app.visitor().request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.expect(200);
     let text = page.text();

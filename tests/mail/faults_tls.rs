@@ -1,6 +1,6 @@
 //! Encryption: a mail, or a password, leaves encrypted to the right server or not at all.
 
-use super::{app_at, fate_that, promised, until_mail_is};
+use super::{app_at, registered, status_when, until_mail_is};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::smtp::{Encryption, SmtpCatcher};
@@ -11,7 +11,7 @@ use serde_json::json;
 #[track_caller]
 fn assert_nothing_was_given_away(smtp: &SmtpCatcher) {
     assert!(smtp.mails().is_empty());
-    for line in smtp.heard() {
+    for line in smtp.commands() {
         assert!(!line.starts_with("MAIL") && !line.starts_with("AUTH"), "said in spite of it: {line}");
     }
 }
@@ -19,9 +19,9 @@ fn assert_nothing_was_given_away(smtp: &SmtpCatcher) {
 /// A service that may not send keeps the mail, and says why.
 async fn refuses_to_send(smtp: &SmtpCatcher, url: &str, why: &str) {
     let app = app_at(&url.replace("://", "://robot:secret@")).await;
-    let ada = promised(&app, "ada").await;
+    let ada = registered(&app, "ada").await;
     until_mail_is(&app, "degraded").await;
-    let status = fate_that(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
+    let status = status_when(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
     assert_eq!(status.state, "queued");
     assert!(status.reply.to_lowercase().contains(why), "{status:?}");
     assert_nothing_was_given_away(smtp);
@@ -64,7 +64,7 @@ async fn a_certificate_that_is_right_gets_the_mail() {
         let url = smtp.url.replace("://", "://robot:secret@");
         let _process = process_that_trusts_us(&database, &url).await;
         assert_eq!(smtp.wait_for(1).await[0].to, ["ada@example.com"]);
-        let heard = smtp.heard();
+        let heard = smtp.commands();
         let at = |verb: &str| heard.iter().position(|line| line.starts_with(verb));
         assert!(at("AUTH").is_some());
         assert!(encryption == Encryption::Implicit || at("STARTTLS") < at("AUTH"), "{heard:?}");

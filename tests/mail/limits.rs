@@ -4,7 +4,7 @@ use chrono::Duration as Span;
 use serde_json::json;
 use vestibule::config::Switch;
 
-use super::{farewells, fate_of, fate_that, wake};
+use super::{deletion_notices_sql, status_of, status_when, wake};
 use crate::support::{Actor, TestApp, eventually};
 
 async fn limited() -> TestApp {
@@ -31,7 +31,7 @@ async fn left(app: &TestApp) -> i64 {
 /// Waits until all mails either left or wait for their time, and gives how many left so far.
 async fn settled(app: &TestApp) -> i64 {
     wake(app).await;
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     left(app).await
 }
 
@@ -54,7 +54,7 @@ async fn mails_to_one_address_leave_a_minute_apart_whatever_its_spelling_and_acc
     register(&app, "ada@example.com").await;
     app.mailbox.mail_to("ada@example.com").await;
     let second = register(&app, "ADA@Example.com").await;
-    let status = fate_that(&app, &second, "waits", |status| status.due_in > 0).await;
+    let status = status_when(&app, &second, "waits", |status| status.due_in > 0).await;
     assert!((40..=60).contains(&status.due_in) && status.state == "queued" && status.attempts == 0, "{status:?}");
     assert_eq!(settled(&app).await, 1);
     app.clock.advance(Span::seconds(61));
@@ -145,10 +145,10 @@ async fn an_owner_is_told_of_registrations_once_an_hour() {
     app.clock.advance(Span::hours(2));
     let first = register(&app, &owner.email).await;
     app.mailbox.mails_to(&owner.email, 2).await;
-    assert_eq!(fate_that(&app, &first, "left", |status| status.state == "sent").await.attempts, 1);
+    assert_eq!(status_when(&app, &first, "left", |status| status.state == "sent").await.attempts, 1);
     register(&app, &owner.email).await;
     settled(&app).await;
-    let status = fate_of(&app, &owner).await;
+    let status = status_of(&app, &owner).await;
     assert!((3500..=3600).contains(&status.due_in), "{status:?}");
     advance_to_next(&app).await;
     wake(&app).await;
@@ -177,7 +177,7 @@ async fn mails_at_once_to_an_address_without_account_leave_one_at_a_time_as_well
     let app = limited().await;
     let addresses = 10;
     for n in 0..addresses {
-        app.database.rows(&farewells(4, &format!("nobody{n}@example.com"))).await;
+        app.database.rows(&deletion_notices_sql(4, &format!("nobody{n}@example.com"))).await;
         settled(&app).await;
     }
     assert_eq!(left(&app).await, addresses, "one letter each");

@@ -35,14 +35,14 @@ async fn app_at(url: &str) -> TestApp {
 }
 
 /// Somebody who registered and so was promised a mail.
-async fn promised(app: &TestApp, name: &str) -> Actor {
+async fn registered(app: &TestApp, name: &str) -> Actor {
     let actor = Actor::new(app, name);
     actor.register_as(json!({ "email": actor.email, "password": actor.password })).await.expect(202);
     actor
 }
 
 /// The statement that promises `count` mails at once to an address that no account has.
-fn farewells(count: usize, address: &str) -> String {
+fn deletion_notices_sql(count: usize, address: &str) -> String {
     format!(
         "insert into outbox (id, address, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
          select gen_random_uuid(), '{address}', 'account_deleted', jsonb_build_object('at', now(), 'language', 'en', \
@@ -63,7 +63,7 @@ struct MailStatus {
     reply: String,
 }
 
-async fn fate_of(app: &TestApp, actor: &Actor) -> MailStatus {
+async fn status_of(app: &TestApp, actor: &Actor) -> MailStatus {
     let statement = format!(
         "select m.id, state, attempts, extract(epoch from due_at - timestamptz '{}')::bigint, waits_for_server, \
          last_reply from outbox m join users u on u.id = user_id where email = '{}' order by queued_at desc limit 1",
@@ -84,9 +84,9 @@ async fn fate_of(app: &TestApp, actor: &Actor) -> MailStatus {
 }
 
 /// Waits until the queue says this about the mail to somebody.
-async fn fate_that(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&MailStatus) -> bool) -> MailStatus {
+async fn status_when(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&MailStatus) -> bool) -> MailStatus {
     let what = format!("the mail to {} {what}", actor.email);
-    eventually(&what, async || Some(fate_of(app, actor).await).filter(&is_so)).await
+    eventually(&what, async || Some(status_of(app, actor).await).filter(&is_so)).await
 }
 
 /// Has the worker look at the queue: it sleeps by the clock on the wall, which the test's does not move.

@@ -1,6 +1,6 @@
 //! Several instances, one queue: each mail leaves once, from whichever instance can send it.
 //!
-//! `SHARED_QUEUE_LETTERS` (300) makes it larger.
+//! `SHARED_QUEUE_MAILS` (300) makes it larger.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use vestibule::config::{Secret, Switch};
 use vestibule::db::{Db, DbError};
 use vestibule::mail::outbox;
 
-use super::{app_with, count_from_environment, farewells, promised, wake};
+use super::{app_with, count_from_environment, deletion_notices_sql, registered, wake};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
-use crate::support::mailbox::promises;
+use crate::support::mailbox::insert_mails_sql;
 use crate::support::smtp::{Absent, SmtpCatcher};
 use crate::support::{TestApp, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_queue_send_every_mail_once() {
-    let count = count_from_environment("SHARED_QUEUE_LETTERS", 300);
+    let count = count_from_environment("SHARED_QUEUE_MAILS", 300);
     let database = TestDatabase::migrated();
     let catchers = [SmtpCatcher::start().await, SmtpCatcher::start().await];
     let mut processes = Vec::new();
@@ -52,15 +52,15 @@ async fn an_idle_service_leaves_the_database_alone() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     // One that waits for its time does not change that, nor one that only a later version can write.
-    ada.forget_password().await.expect(202);
+    ada.request_password_reset().await.expect(202);
     let later =
         "update outbox set kind = 'of_tomorrow', due_at = due_at - interval '1 hour' where kind = 'account_deleted'";
-    app.database.rows(&format!("begin; {}; {later}; commit", farewells(1, "nobody@example.com"))).await;
+    app.database.rows(&format!("begin; {}; {later}; commit", deletion_notices_sql(1, "nobody@example.com"))).await;
     wake(&app).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let before = proxy.asked();
+    let before = proxy.round_trips();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let asked = proxy.asked() - before;
+    let asked = proxy.round_trips() - before;
     assert!(asked <= 6, "asked {asked} times in 3 s");
     assert_eq!(app.database.number("select count(*) from outbox where state = 'queued'").await, 2);
 }
@@ -71,7 +71,7 @@ async fn a_mail_promised_where_it_cannot_leave_leaves_elsewhere() {
     let there = app_with(&smtp).await;
     let here = there.beside(|settings| settings.smtp_url = Some(Secret::from(absent.url.clone()))).await;
     for n in 1..=3 {
-        promised(&here, &format!("ada{n}")).await;
+        registered(&here, &format!("ada{n}")).await;
         // Before the end of a claim, or of the slow poll: somebody was told.
         smtp.wait_for(n).await;
     }
@@ -86,7 +86,7 @@ async fn what_one_instance_cannot_send_the_others_are_told_of() {
     elsewhere.migrate().await.unwrap();
     // Somebody else has the mail; nobody here can come before, even one who looks just now.
     let later = "update outbox set due_at = due_at + interval '1 hour'";
-    app.database.rows(&format!("begin; {}; {later}; commit", promises(1))).await;
+    app.database.rows(&format!("begin; {}; {later}; commit", insert_mails_sql(1))).await;
     let (now, then) = (app.clock.now(), app.clock.now() + Span::hours(2));
     let claimed = elsewhere.run(async |conn| outbox::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
     assert_eq!(claimed.len(), 1);

@@ -105,7 +105,7 @@ async fn a_mail_that_is_refused_for_now_is_sent_later_and_once() {
         assert!(smtp.mails().is_empty(), "{moment:?}");
         app.advance_and_deliver(Duration::minutes(1)).await;
         smtp.wait_for(1).await;
-        app.mailbox.settled().await;
+        app.mailbox.wait_until_idle().await;
         assert_eq!(smtp.mails().len(), 1, "{moment:?}");
     }
 }
@@ -113,7 +113,7 @@ async fn a_mail_that_is_refused_for_now_is_sent_later_and_once() {
 #[tokio::test]
 async fn a_mail_that_is_sent_again_is_the_same_mail() {
     let smtp = SmtpCatcher::start().await;
-    smtp.once(Moment::FinalDot, Behaviour::TakeAndHangUp);
+    smtp.once(Moment::FinalDot, Behaviour::AcceptAndHangUp);
     let app = app_with(&smtp).await;
     app.unconfirmed("ada").await;
     smtp.wait_for(1).await;
@@ -136,7 +136,7 @@ async fn a_mail_that_is_refused_for_good_is_not_tried_again_and_stops_no_other()
     app.advance_and_deliver(Duration::hours(1)).await;
     let bob = app.unconfirmed("bob").await;
     assert_eq!(smtp.wait_for(1).await[0].to, [bob.email]);
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     assert_eq!(smtp.mails().len(), 1);
 }
 
@@ -160,7 +160,7 @@ async fn a_server_that_takes_its_time_gets_the_mail_once() {
     let app = app_with(&smtp).await;
     app.unconfirmed("ada").await;
     smtp.wait_for(1).await;
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     assert_eq!(smtp.mails().len(), 1);
     assert_eq!(app.database.number("select attempts from outbox").await, 1);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::security::{fail, limited, wait_of};
-use crate::support::account::{CHANGED, OTHER_PASSWORD};
+use crate::support::account::{OTHER_PASSWORD, PASSWORD_CHANGED};
 use crate::support::{Actor, TestApp};
 
 const CLIENT: &str = "198.51.100.7";
@@ -28,7 +28,7 @@ async fn a_wrong_current_password_changes_nothing_and_the_session_stays() {
     let there = ada.elsewhere().await;
     change(&ada, "wrong", OTHER_PASSWORD).await.expect_problem(403, "wrong_password");
     assert!(ada.is_signed_in().await && there.is_signed_in().await && ada.can_sign_in().await);
-    assert_eq!(app.mailbox.count_about(&ada.email, CHANGED).await, 0);
+    assert_eq!(app.mailbox.count_about(&ada.email, PASSWORD_CHANGED).await, 0);
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn the_owner_is_told_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.change_password(OTHER_PASSWORD).await.expect(204);
-    let mail = app.mailbox.mail_about(&ada.email, CHANGED).await;
+    let mail = app.mailbox.mail_about(&ada.email, PASSWORD_CHANGED).await;
     assert!(mail.links.is_empty() && !mail.text.contains(OTHER_PASSWORD), "{}", mail.text);
 }
 

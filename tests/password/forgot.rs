@@ -15,11 +15,11 @@ async fn the_answer_is_the_same_for_every_address() {
     let app = TestApp::start().await;
     let (ada, bob, eve) = (app.member("ada").await, app.unconfirmed("bob").await, app.member("eve").await);
     disable(&app, &eve).await;
-    let expected = app.visitor().forget_password().await.expect(202);
+    let expected = app.visitor().request_password_reset().await.expect(202);
     assert_eq!(expected.set_cookie(), None);
     for actor in [&ada, &bob, &eve] {
         for _ in 0..2 {
-            let answer = app.visitor().reached_at(&actor.email).forget_password().await;
+            let answer = app.visitor().reached_at(&actor.email).request_password_reset().await;
             assert_eq!(answer.appearance(), expected.appearance(), "{}", actor.name);
         }
     }
@@ -62,13 +62,13 @@ async fn a_disabled_account_and_nobody_get_no_mail() {
     let app = TestApp::start().await;
     let eve = app.member("eve").await;
     disable(&app, &eve).await;
-    eve.forget_password().await.expect(202);
-    app.visitor().forget_password().await.expect(202);
+    eve.request_password_reset().await.expect(202);
+    app.visitor().request_password_reset().await.expect(202);
     assert_eq!(app.mailbox.count_about(&eve.email, RESET).await, 0);
     app.mailbox.exactly("visitor@example.com", 0).await;
     // It is the shutting that keeps it back.
     app.database.rows("update users set disabled_at = null").await;
-    eve.forget_password().await.expect(202);
+    eve.request_password_reset().await.expect(202);
     assert_eq!(app.mailbox.count_about(&eve.email, RESET).await, 1);
 }
 

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::support::account::{CHANGED, OTHER_PASSWORD};
+use crate::support::account::{OTHER_PASSWORD, PASSWORD_CHANGED};
 use crate::support::{TestApp, password_of};
 
 const THIRD_PASSWORD: &str = "marble-canyon-whistle-83";
@@ -144,9 +144,9 @@ async fn the_owner_is_told_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
-    assert_eq!(app.mailbox.count_about(&ada.email, CHANGED).await, 0);
+    assert_eq!(app.mailbox.count_about(&ada.email, PASSWORD_CHANGED).await, 0);
     app.reset(&token, OTHER_PASSWORD).await.expect(204);
-    let mail = app.mailbox.mail_about(&ada.email, CHANGED).await;
+    let mail = app.mailbox.mail_about(&ada.email, PASSWORD_CHANGED).await;
     assert!(mail.links.is_empty() && mail.text.contains("127.0.0.1"), "{}", mail.text);
     assert!(!mail.text.contains(OTHER_PASSWORD) && !mail.html.contains(OTHER_PASSWORD));
 }

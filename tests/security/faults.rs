@@ -8,7 +8,7 @@ use vestibule::config::Switch;
 
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Proxy, Traffic};
 use crate::support::{Actor, Answer, Credential, TestApp, eventually, password_of};
 
 /// Five seconds, and one for a busy machine.
@@ -23,7 +23,7 @@ pub(super) async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
 }
 
 /// Every kind of request is answered in time with 503, and nobody's cookie is touched.
-pub(super) async fn assert_away(app: &TestApp, ada: &Actor) {
+pub(super) async fn assert_unavailable(app: &TestApp, ada: &Actor) {
     let visitor = ada.with(Credential::Nothing);
     let fresh = json!({ "email": "fresh@example.com", "password": password_of("fresh") });
     let resend = json!({ "email": "ada@example.com" });
@@ -47,7 +47,7 @@ pub(super) async fn assert_away(app: &TestApp, ada: &Actor) {
 }
 
 /// It can serve again, and whoever was signed in still is.
-pub(super) async fn assert_back(app: &TestApp, ada: &Actor) {
+pub(super) async fn assert_recovered(app: &TestApp, ada: &Actor) {
     eventually("the service is ready", async || (app.visitor().get("/health/ready").await.status == 200).then_some(()))
         .await;
     assert!(ada.is_signed_in().await);
@@ -65,10 +65,10 @@ async fn a_database_that_is_cut_off_and_comes_back() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     for _ in 0..2 {
-        proxy.set(Way::Closed);
-        assert_away(&app, &ada).await;
-        proxy.set(Way::Open);
-        assert_back(&app, &ada).await;
+        proxy.set(Traffic::Closed);
+        assert_unavailable(&app, &ada).await;
+        proxy.set(Traffic::Open);
+        assert_recovered(&app, &ada).await;
     }
 }
 
@@ -76,10 +76,10 @@ async fn a_database_that_is_cut_off_and_comes_back() {
 async fn a_database_that_freezes_and_thaws() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    proxy.set(Way::Frozen);
-    assert_away(&app, &ada).await;
-    proxy.set(Way::Open);
-    assert_back(&app, &ada).await;
+    proxy.set(Traffic::Frozen);
+    assert_unavailable(&app, &ada).await;
+    proxy.set(Traffic::Open);
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
@@ -94,18 +94,18 @@ async fn connections_that_died_without_a_word_are_all_given_up_together() {
     // One after the other: a pool that gave up one connection at a time would need minutes.
     while ada.get("/me").await.status != 200 {}
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert_back(&app, &ada).await;
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
 async fn a_slow_link_is_waited_for_but_not_for_long() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    proxy.set(Way::Slow(Duration::from_millis(20)));
+    proxy.set(Traffic::Slow(Duration::from_millis(20)));
     in_time(ada.get("/me")).await.expect(200);
     in_time(ada.with(Credential::Nothing).try_sign_in(json!({}))).await.expect(200);
     // So slow that every piece of work could be in time and a whole request not.
-    proxy.set(Way::Slow(Duration::from_millis(300)));
+    proxy.set(Traffic::Slow(Duration::from_millis(300)));
     let visitor = ada.with(Credential::Nothing);
     let fresh = json!({ "email": "slow@example.com", "password": password_of("slow") });
     let answers = tokio::join!(
@@ -116,10 +116,10 @@ async fn a_slow_link_is_waited_for_but_not_for_long() {
     for answer in [answers.0, answers.1, answers.2] {
         assert!(matches!(answer.status, 200 | 202 | 503), "{}", answer.status);
     }
-    proxy.set(Way::Slow(Duration::from_secs(3)));
-    assert_away(&app, &ada).await;
-    proxy.set(Way::Open);
-    assert_back(&app, &ada).await;
+    proxy.set(Traffic::Slow(Duration::from_secs(3)));
+    assert_unavailable(&app, &ada).await;
+    proxy.set(Traffic::Open);
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
@@ -151,14 +151,14 @@ async fn no_registration_that_was_acknowledged_is_lost() {
         }
     }
     assert!(acknowledged > 0);
-    assert_back(&app, &ada).await;
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
 async fn a_database_that_is_absent_at_start_is_waited_for() {
-    for absence in [Way::Closed, Way::Frozen] {
+    for absence in [Traffic::Closed, Traffic::Frozen] {
         let database = TestDatabase::migrated();
-        let proxy = Proxy::before(&database.url);
+        let proxy = Proxy::start(&database.url);
         proxy.set(absence.clone());
         let process = Process::start(&fresh_dir("data"), &[("DATABASE_URL", &proxy.url)]);
         let http = process.http().await;
@@ -168,7 +168,7 @@ async fn a_database_that_is_absent_at_start_is_waited_for() {
         in_time(login.send()).await.expect_problem(503, "unavailable");
         // Whatever it said to the absent one is not heard by the one that comes.
         proxy.lose_connections();
-        proxy.set(Way::Open);
+        proxy.set(Traffic::Open);
         eventually(&format!("it is ready after {absence:?}"), async || {
             (http.request("GET", "/health/ready").send().await.status == 200).then_some(())
         })

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vestibule::config::Secret;
 
-use crate::security::faults::{assert_away, assert_back, in_time};
+use crate::security::faults::{assert_recovered, assert_unavailable, in_time};
 use crate::support::binary::Process;
 use crate::support::database::fresh_dir;
 use crate::support::{Credential, TestApp, eventually, password_of};
@@ -38,9 +38,9 @@ async fn a_database_that_is_out_of_connections() {
 
     app.database.rows(&format!("alter role {role} connection limit 0")).await;
     end_connections(&app).await;
-    assert_away(&small, &ada).await;
+    assert_unavailable(&small, &ada).await;
     app.database.rows(&format!("alter role {role} connection limit -1")).await;
-    assert_back(&small, &ada).await;
+    assert_recovered(&small, &ada).await;
 
     drop(small);
     app.database.rows(&format!("drop owned by {role}; drop role {role}")).await;
@@ -73,7 +73,7 @@ async fn a_database_that_takes_no_writes() {
     app.clock.advance(chrono::Duration::minutes(2));
     assert_ne!(in_time(ada.get("/me")).await.status, 401);
     set("off").await;
-    assert_back(&app, &ada).await;
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
