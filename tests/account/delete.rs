@@ -1,4 +1,4 @@
-//! `DELETE /me`: whoever leaves is gone, with everything that belonged to them.
+//! `DELETE /me`: deletes the account with everything that belongs to it.
 
 use chrono::Duration;
 use serde_json::json;
@@ -11,7 +11,7 @@ async fn delete_with(actor: &Actor, password: &str) -> crate::support::Answer {
 }
 
 #[tokio::test]
-async fn a_wrong_password_deletes_nothing_and_the_session_stays() {
+async fn a_wrong_password_deletes_nothing_and_keeps_the_session() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     delete_with(&ada, "wrong").await.expect_problem(403, "wrong_password");
@@ -21,12 +21,12 @@ async fn a_wrong_password_deletes_nothing_and_the_session_stays() {
 }
 
 #[tokio::test]
-async fn account_and_sessions_are_gone() {
+async fn deleting_removes_the_account_and_ends_its_sessions() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let there = ada.elsewhere().await;
     let answer = ada.delete_account().await.expect(204);
-    assert!(answer.set_cookie().unwrap().contains("Max-Age=0"), "the browser forgets the cookie");
+    assert!(answer.set_cookie().unwrap().contains("Max-Age=0"), "the browser drops the cookie");
     assert!(!ada.is_signed_in().await && !there.is_signed_in().await);
     assert!(!ada.can_sign_in().await);
     assert!(bob.is_signed_in().await && bob.can_sign_in().await);
@@ -72,7 +72,7 @@ async fn address_and_username_are_free_again() {
 }
 
 #[tokio::test]
-async fn others_who_registered_the_address_keep_their_accounts() {
+async fn other_accounts_with_the_same_address_stay() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let rival = ada.knowing("a-rival-orbit-of-kettles-9");
@@ -83,19 +83,19 @@ async fn others_who_registered_the_address_keep_their_accounts() {
 }
 
 #[tokio::test]
-async fn mails_that_wait_never_leave_and_links_that_left_open_nothing() {
+async fn queued_mails_are_never_sent_and_links_sent_before_stop_working() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (change, undo) = app.email_change(&ada, "ada@example.org").await;
     let token = app.reset_link(&ada).await.token();
-    // It waits once more, as behind a mail server that is away.
+    // Queue the mail again, as if the mail server were down.
     let wait = "update outbox set id = gen_random_uuid(), state = 'queued', due_at = due_at + interval '1 hour' \
                 where kind = 'reset_password'";
     app.database.rows(wait).await;
     ada.delete_account().await.expect(204);
     app.advance_and_deliver(Duration::hours(2)).await;
     assert_eq!(app.mailbox.count_about(&ada.email, ACCOUNT_DELETED).await, 1);
-    assert_eq!(app.mailbox.count_about(&ada.email, RESET).await, 1, "the one that left before");
+    assert_eq!(app.mailbox.count_about(&ada.email, RESET).await, 1, "the one sent before");
     app.clock.advance(-Duration::hours(2));
     for path in [change, undo] {
         app.visitor().post(&path).await.expect_problem(410, "link_used");
@@ -104,7 +104,7 @@ async fn mails_that_wait_never_leave_and_links_that_left_open_nothing() {
 }
 
 #[tokio::test]
-async fn a_confirmed_account_gets_one_farewell_without_a_link() {
+async fn a_confirmed_account_gets_one_notice_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.delete_account().await.expect(204);
@@ -114,7 +114,7 @@ async fn a_confirmed_account_gets_one_farewell_without_a_link() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_account_may_leave_and_its_address_hears_nothing() {
+async fn an_unconfirmed_account_can_be_deleted_and_its_address_gets_no_mail() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     app.mailbox.mail_to(&ada.email).await;
@@ -125,7 +125,7 @@ async fn an_unconfirmed_account_may_leave_and_its_address_hears_nothing() {
 }
 
 #[tokio::test]
-async fn a_bearer_deletes_like_a_cookie() {
+async fn a_bearer_token_deletes_like_a_cookie() {
     let app = TestApp::start().await;
     let mut ada = app.member("ada").await.with(Credential::Nothing);
     ada.sign_in_with_bearer().await;

@@ -1,4 +1,4 @@
-//! `GET /me/export`: everything that is stored about somebody, and nothing that helps a thief.
+//! `GET /me/export`: everything that is stored about the user, and nothing that helps a thief.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Actor, TestApp};
 
-/// A member with a row in every table that knows accounts.
-async fn with_a_life(app: &TestApp) -> Actor {
+/// A member with a row in every table that refers to accounts.
+async fn member_with_history(app: &TestApp) -> Actor {
     let ada = app.member("ada").await;
     ada.elsewhere().await;
     let (link, _) = app.email_change(&ada, "ada@example.org").await;
@@ -19,9 +19,9 @@ async fn with_a_life(app: &TestApp) -> Actor {
 }
 
 #[tokio::test]
-async fn it_has_each_row_of_every_table_that_knows_the_account() {
+async fn it_contains_every_row_that_refers_to_the_account() {
     let app = TestApp::start().await;
-    let ada = with_a_life(&app).await;
+    let ada = member_with_history(&app).await;
     let export = ada.export().await;
     let tables =
         "select table_name from information_schema.columns where table_schema = 'public' and column_name = 'user_id'";
@@ -42,9 +42,9 @@ async fn it_has_each_row_of_every_table_that_knows_the_account() {
 }
 
 #[tokio::test]
-async fn it_says_what_is_stored() {
+async fn it_contains_the_stored_values() {
     let app = TestApp::start().await;
-    let ada = with_a_life(&app).await;
+    let ada = member_with_history(&app).await;
     let export = ada.export().await;
     assert_eq!(export["user"], ada.get("/me").await.json());
     assert!(export["confirmed_at"].is_string() && export["password_set_at"].is_string());
@@ -66,9 +66,9 @@ async fn it_says_what_is_stored() {
 }
 
 #[tokio::test]
-async fn it_has_no_hash_no_token_and_no_link() {
+async fn it_contains_no_hash_no_token_and_no_link() {
     let app = TestApp::start().await;
-    let ada = with_a_life(&app).await;
+    let ada = member_with_history(&app).await;
     let text = ada.get("/me/export").await.expect(200).text();
     let hash = app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
     let mut secrets = vec![hash.clone(), hash.rsplit('$').next().unwrap().to_owned(), ada.password.clone()];
@@ -89,19 +89,19 @@ async fn it_has_no_hash_no_token_and_no_link() {
 }
 
 #[tokio::test]
-async fn it_has_nothing_of_anybody_else() {
+async fn it_contains_nothing_about_other_users() {
     let app = TestApp::start().await;
-    let ada = with_a_life(&app).await;
+    let ada = member_with_history(&app).await;
     let bob = app.member("bob").await;
     bob.change_email("bob@example.org").await.expect(202);
     let text = ada.get("/me/export").await.expect(200).text();
     assert!(text.contains("ada@example.net") && !text.contains("bob@"));
-    // With the @, as a random identity can have "ada" in it.
+    // With the @, because a random id can contain "ada".
     assert!(!bob.get("/me/export").await.expect(200).text().contains("ada@"));
 }
 
 #[tokio::test]
-async fn it_is_for_confirmed_accounts_and_for_no_cache() {
+async fn it_needs_a_confirmed_account_and_is_never_cached() {
     let app = TestApp::start().await;
     let bob = app.unconfirmed("bob").await;
     bob.get("/me/export").await.expect_problem(403, "unconfirmed");
@@ -112,7 +112,7 @@ async fn it_is_for_confirmed_accounts_and_for_no_cache() {
 }
 
 #[tokio::test]
-async fn it_does_not_tell_whose_a_new_address_is() {
+async fn it_does_not_reveal_whether_a_requested_address_has_an_account() {
     let app = crate::security::limited().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! `POST /register`: what is taken, what is refused, and that a refusal leaves nothing behind.
+//! `POST /register`: what is accepted, what is refused, and that a refusal leaves nothing behind.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ async fn a_new_account_gets_a_mail_whose_link_confirms_it() {
 }
 
 #[tokio::test]
-async fn every_wrong_field_is_named_at_once() {
+async fn all_wrong_fields_are_reported_together() {
     let app = TestApp::start().await;
     let visitor = app.visitor();
     let expected = [("/email", "required"), ("/password", "required")];
@@ -61,7 +61,7 @@ async fn fields_that_only_the_service_sets_are_refused() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_mailed_is_refused() {
+async fn an_address_that_cannot_receive_mail_is_refused() {
     let app = TestApp::start().await;
     let wrong = [
         "",
@@ -123,7 +123,7 @@ async fn a_weak_password_is_refused_with_one_reason() {
 }
 
 #[tokio::test]
-async fn the_shortest_password_is_a_setting() {
+async fn the_minimum_password_length_is_a_setting() {
     let app = TestApp::with(|settings| settings.password_min_length = 30).await;
     let fields = json!({ "email": "ada@example.com", "password": PASSWORD });
     let answer = app.visitor().register_as(fields).await.expect_errors(&[("/password", "too_short")]);
@@ -158,7 +158,7 @@ async fn a_username_may_be_left_out_or_null() {
 }
 
 #[tokio::test]
-async fn a_username_is_unique_without_case_and_a_conflict_changes_nothing() {
+async fn usernames_are_unique_regardless_of_case_and_a_conflict_changes_nothing() {
     let app = TestApp::start().await;
     app.member("Ada").await;
     app.unconfirmed("bob").await;
@@ -174,7 +174,7 @@ async fn a_username_is_unique_without_case_and_a_conflict_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_conflict_leaves_the_other_accounts_of_the_address_alone() {
+async fn a_conflict_keeps_the_other_accounts_of_the_address() {
     let app = TestApp::start().await;
     app.unconfirmed("bob").await;
     let eve = app.unconfirmed("eve").await;
@@ -187,7 +187,7 @@ async fn a_conflict_leaves_the_other_accounts_of_the_address_alone() {
 }
 
 #[tokio::test]
-async fn registering_with_a_session_changes_nothing_about_the_session() {
+async fn registering_while_signed_in_keeps_the_session() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let fields = json!({ "email": "other@example.com", "password": PASSWORD });

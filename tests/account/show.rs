@@ -1,4 +1,4 @@
-//! `GET /me`: one's own account, also before the address is confirmed.
+//! `GET /me`: users see their own account, even before they confirm the address.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ async fn a_visitor_has_no_account_to_see() {
 }
 
 #[tokio::test]
-async fn everybody_sees_their_own_account() {
+async fn each_user_sees_their_own_account() {
     let app = TestApp::start().await;
     let (ada, mut bob) = (app.member("ada").await, app.member("bob").await);
     assert_eq!(ada.get("/me").await.json()["username"], "ada");
@@ -60,7 +60,7 @@ async fn it_costs_one_round_trip_to_the_database() {
         ada.get("/me").await.expect(200);
         costs.push(proxy.round_trips() - before);
     }
-    // The first ones prepare their statements, each connection for itself; somebody else may ask in between.
+    // The first requests on each connection also prepare statements, and the worker may query in between: so the median counts.
     costs.sort_unstable();
     assert_eq!(costs[4], 1, "{costs:?}");
 }

@@ -1,17 +1,17 @@
-//! `PATCH /me`: another username, or none.
+//! `PATCH /me`: change or remove the username.
 
 use serde_json::{Value, json};
 
 use crate::support::{Actor, TestApp};
 
-/// Whether this username and the actor's password open a session.
+/// Whether this username and the actor's password start a session.
 async fn signs_in_as(actor: &Actor, username: &str) -> bool {
     let fields = json!({ "username": username, "password": actor.password });
     actor.with(crate::support::Credential::Nothing).post_json("/login", &fields).await.status == 200
 }
 
 #[tokio::test]
-async fn the_new_name_signs_in_and_the_old_one_is_free() {
+async fn the_new_username_signs_in_and_the_old_one_is_free() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let answer = ada.change_username(&json!("Countess")).await.expect(200).json();
@@ -24,7 +24,7 @@ async fn the_new_name_signs_in_and_the_old_one_is_free() {
 }
 
 #[tokio::test]
-async fn null_takes_the_name_away() {
+async fn null_removes_the_username() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     assert_eq!(ada.change_username(&Value::Null).await.expect(200).json()["username"], Value::Null);
@@ -33,7 +33,7 @@ async fn null_takes_the_name_away() {
 }
 
 #[tokio::test]
-async fn a_name_of_somebody_is_taken_in_every_case_and_ones_own_is_not() {
+async fn the_username_of_another_account_is_taken_in_any_case_and_your_own_is_not() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.unconfirmed("bob").await;
@@ -46,26 +46,26 @@ async fn a_name_of_somebody_is_taken_in_every_case_and_ones_own_is_not() {
 }
 
 #[tokio::test]
-async fn of_many_who_want_a_name_one_gets_it() {
+async fn of_many_requests_for_one_username_one_wins() {
     let app = TestApp::start().await;
     let mut actors = Vec::new();
     for name in ["ada", "bob", "eve", "joe"] {
         actors.push(app.member(name).await);
     }
-    let wishes = actors
+    let changes = actors
         .iter()
         .map(|actor| tokio::spawn(actor.request("PATCH", "/me").json(&json!({ "username": "countess" })).send()));
-    let wishes: Vec<_> = wishes.collect();
+    let changes: Vec<_> = changes.collect();
     let mut statuses = Vec::new();
-    for wish in wishes {
-        statuses.push(wish.await.unwrap().status);
+    for change in changes {
+        statuses.push(change.await.unwrap().status);
     }
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409]);
 }
 
 #[tokio::test]
-async fn what_is_no_username_is_refused_by_name() {
+async fn an_invalid_username_is_refused_with_its_field() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.change_username(&json!("ab")).await.expect_errors(&[("/username", "wrong_length")]);
@@ -78,7 +78,7 @@ async fn what_is_no_username_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn only_a_confirmed_account_may() {
+async fn only_a_confirmed_account_may_change_its_username() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     ada.change_username(&json!("countess")).await.expect_problem(403, "unconfirmed");
@@ -87,7 +87,7 @@ async fn only_a_confirmed_account_may() {
 }
 
 #[tokio::test]
-async fn ten_changes_an_hour_are_enough_and_none_is_none() {
+async fn ten_changes_an_hour_are_allowed_and_setting_the_same_name_does_not_count() {
     let app = crate::security::limited().await;
     let ada = app.member("ada").await;
     let events = "select count(*) from account_events where kind = 'username_changed'";
@@ -98,10 +98,10 @@ async fn ten_changes_an_hour_are_enough_and_none_is_none() {
     for number in 0..10 {
         ada.change_username(&json!(format!("ada{number}"))).await.expect(200);
     }
-    let told = crate::security::wait_of(ada.change_username(&json!("countess")).await);
-    assert!((3590..=3600).contains(&told), "{told}");
+    let wait = crate::security::wait_of(ada.change_username(&json!("countess")).await);
+    assert!((3590..=3600).contains(&wait), "{wait}");
     assert_eq!(ada.get("/me").await.json()["username"], "ada9");
     assert_eq!(app.database.number(events).await, 10);
-    app.clock.advance(chrono::Duration::seconds(told));
+    app.clock.advance(chrono::Duration::seconds(wait));
     ada.change_username(&json!("countess")).await.expect(200);
 }
