@@ -1,4 +1,4 @@
-//! `POST /email/change`: another address, which counts once it proved itself.
+//! `POST /email/change`: requests another address, which takes effect once it is confirmed.
 
 use chrono::Duration;
 use serde_json::json;
@@ -13,7 +13,7 @@ async fn email_of(actor: &Actor) -> String {
 }
 
 #[tokio::test]
-async fn the_address_changes_when_the_new_one_proves_itself_and_not_before() {
+async fn the_address_changes_when_the_new_one_is_confirmed_and_not_before() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, "Ada@Example.org").await;
@@ -25,7 +25,7 @@ async fn the_address_changes_when_the_new_one_proves_itself_and_not_before() {
 
     let answer = app.visitor().post(&link).await.expect(200);
     assert_eq!((answer.json(), answer.set_cookie()), (json!({ "status": "confirmed" }), None));
-    assert_eq!(email_of(&ada).await, "Ada@Example.org", "the open session goes on");
+    assert_eq!(email_of(&ada).await, "Ada@Example.org", "the open session continues");
     assert!(ada.passes_the_guard().await);
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
@@ -34,7 +34,7 @@ async fn the_address_changes_when_the_new_one_proves_itself_and_not_before() {
 }
 
 #[tokio::test]
-async fn the_old_address_is_free_for_somebody_else() {
+async fn the_old_address_is_free_for_another_user() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
@@ -50,7 +50,7 @@ async fn the_old_address_is_free_for_somebody_else() {
 }
 
 #[tokio::test]
-async fn only_the_latest_request_counts() {
+async fn a_new_request_replaces_the_previous_one() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (first, first_undo) = app.email_change(&ada, "first@example.org").await;
@@ -64,7 +64,7 @@ async fn only_the_latest_request_counts() {
 }
 
 #[tokio::test]
-async fn an_address_that_belongs_to_somebody_answers_the_same_and_its_owner_is_told() {
+async fn an_address_with_an_owner_gets_the_same_answer_and_the_owner_gets_a_mail() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let taken = ada.change_email(&bob.email).await.expect(202);
@@ -78,7 +78,7 @@ async fn an_address_that_belongs_to_somebody_answers_the_same_and_its_owner_is_t
 }
 
 #[tokio::test]
-async fn a_wrong_password_asks_for_nothing() {
+async fn a_wrong_password_requests_nothing() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let answer = ada.post_json("/email/change", &json!({ "password": "wrong", "email": NEW })).await;
@@ -93,7 +93,7 @@ async fn a_wrong_password_asks_for_nothing() {
 }
 
 #[tokio::test]
-async fn of_two_accounts_that_want_one_address_one_gets_it() {
+async fn of_two_accounts_that_request_one_address_one_gets_it() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let (of_ada, _) = app.email_change(&ada, "both@example.org").await;
@@ -106,13 +106,13 @@ async fn of_two_accounts_that_want_one_address_one_gets_it() {
         statuses.push(click.await.unwrap().status);
     }
     statuses.sort_unstable();
-    assert_eq!(statuses, [200, 200, 410, 410], "one link works, and again says so");
+    assert_eq!(statuses, [200, 200, 410, 410], "one link works, and reports it again the second time");
     let emails = [email_of(&ada).await, email_of(&bob).await];
     assert_eq!(emails.iter().filter(|email| *email == "both@example.org").count(), 1, "{emails:?}");
 }
 
 #[tokio::test]
-async fn registrations_of_the_new_address_disappear() {
+async fn unconfirmed_registrations_of_the_new_address_are_deleted() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let rival = app.visitor().reached_at(NEW);
@@ -127,7 +127,7 @@ async fn registrations_of_the_new_address_disappear() {
 }
 
 #[tokio::test]
-async fn when_a_registration_proves_the_address_first_the_change_comes_too_late() {
+async fn when_a_registration_confirms_the_address_first_the_change_link_is_used() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let bob = app.visitor().reached_at(NEW);
@@ -142,7 +142,7 @@ async fn when_a_registration_proves_the_address_first_the_change_comes_too_late(
 }
 
 #[tokio::test]
-async fn the_link_to_the_new_address_ends_after_an_hour() {
+async fn the_link_to_the_new_address_expires_after_an_hour() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
@@ -155,7 +155,7 @@ async fn the_link_to_the_new_address_ends_after_an_hour() {
 }
 
 #[tokio::test]
-async fn passwords_stay_good_whoever_else_has_either_address_and_whatever_is_renewed() {
+async fn passwords_keep_working_with_rival_registrations_and_renewed_hashes() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let register = async |email: &str, name: &str| {
@@ -169,7 +169,7 @@ async fn passwords_stay_good_whoever_else_has_either_address_and_whatever_is_ren
     app.visitor().post(&link).await.expect(200);
     assert!(decoy.can_sign_in().await && !rival.can_sign_in().await);
 
-    // An instance that hashes harder renews the hash at a login.
+    // An instance with a higher cost renews the hash at a login.
     let harder = app.beside(|settings| settings.bcrypt_cost = 11).await;
     let hash = "select password_hash from users where email = 'ada@example.org'";
     let before = app.database.rows(hash).await;
@@ -177,16 +177,16 @@ async fn passwords_stay_good_whoever_else_has_either_address_and_whatever_is_ren
         assert!(ada.at(&harder).reached_at(NEW).can_sign_in().await);
         assert!(decoy.at(&harder).can_sign_in().await);
     }
-    assert_ne!(app.database.rows(hash).await, before, "it was renewed");
+    assert_ne!(app.database.rows(hash).await, before, "the hash was renewed");
     app.visitor().post(&undo).await.expect(200);
     for _ in 0..2 {
         assert!(ada.at(&harder).can_sign_in().await && ada.can_sign_in().await);
     }
-    assert!(!decoy.can_sign_in().await, "the address was proved again");
+    assert!(!decoy.can_sign_in().await, "the undo confirmed the address again");
 }
 
 #[tokio::test]
-async fn the_same_address_in_another_spelling_is_no_stranger() {
+async fn changing_only_the_spelling_of_the_address_works() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, "Ada@Example.com").await;
@@ -198,7 +198,7 @@ async fn the_same_address_in_another_spelling_is_no_stranger() {
 }
 
 #[tokio::test]
-async fn an_account_that_was_disabled_meanwhile_stays_as_it_is() {
+async fn a_disabled_account_keeps_its_address() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
@@ -210,16 +210,16 @@ async fn an_account_that_was_disabled_meanwhile_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn one_account_writes_to_ten_strangers_an_hour_and_no_more() {
+async fn an_account_may_request_ten_changes_an_hour() {
     let app = crate::security::limited().await;
     let ada = app.member("ada").await;
     for number in 0..10 {
         ada.change_email(&format!("{number}@example.org")).await.expect(202);
     }
-    let told = crate::security::wait_of(ada.change_email("one-more@example.org").await);
-    assert!((3590..=3600).contains(&told), "{told}");
+    let wait = crate::security::wait_of(ada.change_email("one-more@example.org").await);
+    assert!((3590..=3600).contains(&wait), "{wait}");
     app.mailbox.exactly("one-more@example.org", 0).await;
-    app.clock.advance(Duration::seconds(told));
+    app.clock.advance(Duration::seconds(wait));
     ada.elsewhere().await.change_email("one-more@example.org").await.expect(202);
     app.mailbox.mail_about("one-more@example.org", NEW_ADDRESS).await;
 }

@@ -1,4 +1,4 @@
-//! The notice to the address before: one click takes a change back, before it happened and for seven days after.
+//! The notice to the old address: one click cancels a change of address, or undoes it for seven days.
 
 use chrono::Duration;
 use serde_json::json;
@@ -15,14 +15,14 @@ async fn email_in_database(app: &TestApp, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn before_the_change_it_cancels_it_and_ends_all_sessions() {
+async fn before_the_change_the_link_cancels_it_and_ends_all_sessions() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let there = ada.elsewhere().await;
     let (link, undo) = app.email_change(&ada, EVIL).await;
     let described = app.visitor().get(&undo).await.expect(200).json();
     assert_eq!((&described["purpose"], &described["email"]), (&json!("undo_email_change"), &json!(OLD)));
-    assert!(ada.is_signed_in().await, "looking at it changes nothing");
+    assert!(ada.is_signed_in().await, "reading the link changes nothing");
     let answer = app.visitor().post(&undo).await.expect(200);
     assert_eq!((answer.json(), answer.set_cookie()), (json!({ "status": "confirmed" }), None));
     assert!(!ada.is_signed_in().await && !there.is_signed_in().await);
@@ -33,7 +33,7 @@ async fn before_the_change_it_cancels_it_and_ends_all_sessions() {
 }
 
 #[tokio::test]
-async fn after_the_change_it_reverts_it_and_ends_all_sessions() {
+async fn after_the_change_the_link_undoes_it_and_ends_all_sessions() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, undo) = app.email_change(&ada, EVIL).await;
@@ -43,14 +43,14 @@ async fn after_the_change_it_reverts_it_and_ends_all_sessions() {
     assert!(!ada.is_signed_in().await && !thief.is_signed_in().await);
     assert!(ada.can_sign_in().await && !thief.can_sign_in().await);
     app.visitor().post(&link).await.expect_problem(410, "link_used");
-    // Spending it again ends no session that was begun since.
+    // A second click ends no session that started since.
     let ada = ada.elsewhere().await;
     assert_eq!(app.visitor().post(&undo).await.expect(200).json()["status"], "already_confirmed");
     assert!(ada.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn it_works_for_seven_days() {
+async fn the_link_works_for_seven_days() {
     for (days, status) in [(6, 200), (8, 410)] {
         let app = TestApp::start().await;
         let ada = app.member("ada").await;
@@ -63,7 +63,7 @@ async fn it_works_for_seven_days() {
 }
 
 #[tokio::test]
-async fn when_the_address_belongs_to_somebody_else_meanwhile_nothing_changes() {
+async fn when_another_account_owns_the_old_address_by_now_nothing_changes() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, undo) = app.email_change(&ada, EVIL).await;
@@ -75,17 +75,17 @@ async fn when_the_address_belongs_to_somebody_else_meanwhile_nothing_changes() {
     for _ in 0..2 {
         app.visitor().post(&undo).await.expect_problem(410, "link_used");
     }
-    assert!(ada.is_signed_in().await, "nobody was signed out");
+    assert!(ada.is_signed_in().await, "no session ended");
     assert!(bob.can_sign_in().await);
     assert_eq!(email_in_database(&app, "ada").await, EVIL);
-    // Not even the mark stays: once the address is free again, the link works.
+    // The failed attempt does not use up the link: once the address is free again, it works.
     bob.elsewhere().await.delete_account().await.expect(204);
     app.visitor().post(&undo).await.expect(200);
     assert_eq!(email_in_database(&app, "ada").await, OLD);
 }
 
 #[tokio::test]
-async fn it_also_takes_back_whatever_was_changed_since() {
+async fn the_link_also_undoes_later_changes() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, undo) = app.email_change(&ada, EVIL).await;
@@ -98,7 +98,7 @@ async fn it_also_takes_back_whatever_was_changed_since() {
 
     app.visitor().post(&undo).await.expect(200);
     assert_eq!(email_in_database(&app, "ada").await, OLD);
-    // The links that went to the thief's own addresses give nothing back to the thief.
+    // The links sent to the thief's own addresses no longer work.
     for path in [&second, &second_undo, &third, &third_undo, &link] {
         app.visitor().post(path).await.expect_problem(410, "link_used");
     }
@@ -107,7 +107,7 @@ async fn it_also_takes_back_whatever_was_changed_since() {
 }
 
 #[tokio::test]
-async fn a_later_change_of_the_owner_can_still_be_taken_back_alone() {
+async fn a_later_change_can_be_undone_alone() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (first, _) = app.email_change(&ada, "first@example.org").await;
@@ -120,7 +120,7 @@ async fn a_later_change_of_the_owner_can_still_be_taken_back_alone() {
 }
 
 #[tokio::test]
-async fn of_many_clicks_one_takes_the_change_back() {
+async fn of_many_clicks_one_undoes_the_change() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, undo) = app.email_change(&ada, EVIL).await;
@@ -152,7 +152,7 @@ async fn a_browser_sees_what_the_link_does_before_and_after() {
 }
 
 #[tokio::test]
-async fn the_two_mails_name_both_addresses_and_who_asked() {
+async fn both_mails_name_both_addresses_and_the_client() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.email_change(&ada, EVIL).await;

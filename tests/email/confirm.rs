@@ -1,4 +1,4 @@
-//! `/confirm/{token}`: a link is described by GET, spent by POST, once, and only while it is genuine.
+//! `/confirm/{token}`: GET describes a link, POST uses it. It works once, and only if it is genuine and not expired.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn looking_at_a_link_changes_nothing_and_the_click_still_works() {
+async fn reading_a_link_changes_nothing_and_the_click_still_works() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.mail_to(&ada.email).await.path();
@@ -25,11 +25,11 @@ async fn looking_at_a_link_changes_nothing_and_the_click_still_works() {
     let answer = app.visitor().post(&path).await.expect(200);
     assert_eq!(answer.json(), json!({ "status": "confirmed" }));
     assert_eq!(answer.set_cookie(), None, "confirming gives no session");
-    assert!(ada.passes_the_guard().await, "at the next request of the open session");
+    assert!(ada.passes_the_guard().await, "the open session notices at its next request");
 }
 
 #[tokio::test]
-async fn a_link_confirms_once_and_then_says_so() {
+async fn a_link_confirms_once_and_then_reports_already_confirmed() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.mail_to(&ada.email).await.path();
@@ -46,7 +46,7 @@ async fn a_link_confirms_once_and_then_says_so() {
 }
 
 #[tokio::test]
-async fn a_link_ends_after_its_time() {
+async fn a_link_expires_when_it_says() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.mail_to(&ada.email).await.path();
@@ -74,7 +74,7 @@ async fn the_lifetime_of_a_link_is_a_setting() {
 }
 
 #[tokio::test]
-async fn a_link_that_was_changed_opens_nothing() {
+async fn a_tampered_link_is_invalid() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let token = app.mailbox.mail_to(&ada.email).await.token();
@@ -105,7 +105,7 @@ async fn a_link_that_was_changed_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_link_of_another_service_opens_nothing() {
+async fn a_link_of_another_service_is_invalid() {
     let (app, other) = (TestApp::start().await, TestApp::start().await);
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.mail_to(&ada.email).await.path();
@@ -113,7 +113,7 @@ async fn a_link_of_another_service_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_former_key_still_opens_its_links_and_a_foreign_one_none() {
+async fn links_signed_with_a_former_key_work_and_with_a_foreign_key_do_not() {
     let (old, new) = ("ab".repeat(32), "cd".repeat(32));
     let ring = |text: &str| vestibule::config::key_ring(text).ok();
     let app = TestApp::with(|settings| settings.secret_key = ring(&old)).await;
@@ -126,14 +126,14 @@ async fn a_former_key_still_opens_its_links_and_a_foreign_one_none() {
 }
 
 #[tokio::test]
-async fn a_session_token_is_no_link() {
+async fn a_session_token_is_not_a_link() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     ada.post(&format!("/confirm/{}", ada.token())).await.expect_problem(422, "link_invalid");
 }
 
 #[tokio::test]
-async fn a_link_leads_to_the_service_whatever_host_the_request_named() {
+async fn a_link_points_to_the_service_whatever_host_the_request_named() {
     let app = TestApp::start().await;
     let visitor = app.visitor();
     let fields = json!({ "email": "ada@example.com", "password": visitor.password });
@@ -146,7 +146,7 @@ async fn a_link_leads_to_the_service_whatever_host_the_request_named() {
 }
 
 #[tokio::test]
-async fn a_link_can_lead_to_a_front_end() {
+async fn a_link_can_point_to_a_front_end() {
     let app = TestApp::with_flags(&["--confirm-url", "https://app.example.com/#/confirm?t={token}"]).await;
     let ada = app.unconfirmed("ada").await;
     let mail = app.mailbox.mail_to(&ada.email).await;
@@ -180,7 +180,7 @@ async fn a_browser_gets_a_page_with_one_button() {
 }
 
 #[tokio::test]
-async fn a_browser_gets_a_page_for_a_link_that_opens_nothing() {
+async fn a_browser_gets_a_page_for_an_expired_or_invalid_link() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.mail_to(&ada.email).await.path();

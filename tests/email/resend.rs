@@ -1,4 +1,4 @@
-//! `POST /resend`: the link again, for whoever waits for it, and one answer for everybody else.
+//! `POST /resend`: sends the confirmation link again to unconfirmed accounts. The answer is the same for every address.
 
 use serde_json::json;
 
@@ -41,7 +41,7 @@ async fn the_earlier_link_works_as_well() {
 }
 
 #[tokio::test]
-async fn an_unknown_and_a_confirmed_address_get_the_same_answer_and_no_mail() {
+async fn an_unknown_or_confirmed_address_gets_the_same_answer_and_no_mail() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let waiting = app.unconfirmed("bob").await;
@@ -58,7 +58,7 @@ async fn an_unknown_and_a_confirmed_address_get_the_same_answer_and_no_mail() {
 }
 
 #[tokio::test]
-async fn with_a_session_it_is_the_link_of_that_account_whatever_the_body_says() {
+async fn a_session_gets_the_link_of_its_own_account_whatever_the_body_says() {
     let app = TestApp::start().await;
     let bob = app.unconfirmed("bob").await;
     let mut ada = app.unconfirmed("ada").await;
@@ -85,7 +85,7 @@ async fn a_confirmed_account_gets_the_same_answer_and_no_mail() {
 }
 
 #[tokio::test]
-async fn a_visitor_has_to_name_an_address() {
+async fn a_visitor_must_name_an_address() {
     let app = TestApp::start().await;
     let visitor = app.visitor();
     visitor.post("/resend").await.expect_problem(415, "unsupported_media_type");
@@ -96,7 +96,7 @@ async fn a_visitor_has_to_name_an_address() {
 }
 
 #[tokio::test]
-async fn a_mail_that_waits_is_not_promised_twice() {
+async fn a_queued_mail_is_not_queued_twice() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let url = smtp.url.clone();
