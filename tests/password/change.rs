@@ -1,4 +1,4 @@
-//! `POST /password/change`: another password by knowing the current one; whoever else is signed in is not any more.
+//! `POST /password/change`: sets a new password with the current one, and ends all other sessions.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn the_new_password_works_and_the_old_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_current_password_changes_nothing_and_the_session_stays() {
+async fn a_wrong_current_password_changes_nothing_and_keeps_the_session() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let there = ada.elsewhere().await;
@@ -32,7 +32,7 @@ async fn a_wrong_current_password_changes_nothing_and_the_session_stays() {
 }
 
 #[tokio::test]
-async fn every_other_session_ends_and_this_one_stays() {
+async fn every_other_session_ends_and_this_one_continues() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let there = ada.elsewhere().await;
@@ -45,7 +45,7 @@ async fn every_other_session_ends_and_this_one_stays() {
 }
 
 #[tokio::test]
-async fn a_weak_new_password_is_refused_by_name() {
+async fn a_weak_new_password_is_refused_with_its_field() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     change(&ada, &ada.password, "short").await.expect_errors(&[("/new_password", "too_short")]);
@@ -57,7 +57,7 @@ async fn a_weak_new_password_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_owner_is_told_without_a_link() {
+async fn the_owner_gets_a_notice_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.change_password(OTHER_PASSWORD).await.expect(204);
@@ -66,7 +66,7 @@ async fn the_owner_is_told_without_a_link() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_account_may_not() {
+async fn an_unconfirmed_account_may_not_change_its_password() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     ada.change_password(OTHER_PASSWORD).await.expect_problem(403, "unconfirmed");
@@ -74,7 +74,7 @@ async fn an_unconfirmed_account_may_not() {
 }
 
 #[tokio::test]
-async fn failures_at_the_login_count_here() {
+async fn failed_logins_count_here() {
     let app = limited().await;
     let ada = app.member("ada").await;
     for _ in 0..5 {
@@ -87,7 +87,7 @@ async fn failures_at_the_login_count_here() {
 }
 
 #[tokio::test]
-async fn failures_here_count_at_the_login_and_a_success_forgets_them() {
+async fn failures_here_count_at_the_login_and_a_success_clears_them() {
     let app = limited().await;
     let ada = app.member("ada").await;
     for _ in 0..4 {
@@ -95,7 +95,7 @@ async fn failures_here_count_at_the_login_and_a_success_forgets_them() {
     }
     ada.change_password(OTHER_PASSWORD).await.expect(204);
     let ada = ada.with_password(OTHER_PASSWORD);
-    // The three side doors and the front door share one count.
+    // Changing the password, changing the address, deleting and signing in share one count.
     change(&ada, "wrong", "marble-canyon-whistle-83").await.expect_problem(403, "wrong_password");
     let guess = ada.with_password("wrong");
     guess.change_email("ada@example.org").await.expect_problem(403, "wrong_password");
@@ -108,7 +108,7 @@ async fn failures_here_count_at_the_login_and_a_success_forgets_them() {
 }
 
 #[tokio::test]
-async fn a_weak_new_password_is_no_try() {
+async fn a_weak_new_password_does_not_count_as_a_failure() {
     let app = limited().await;
     let ada = app.member("ada").await;
     for _ in 0..6 {
@@ -118,7 +118,7 @@ async fn a_weak_new_password_is_no_try() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_changes_the_password() {
+async fn of_many_concurrent_changes_one_wins() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let passwords: Vec<String> = (0..4).map(|number| crate::support::password_of(&format!("try{number}"))).collect();

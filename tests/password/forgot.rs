@@ -1,11 +1,11 @@
-//! `POST /password/forgot`: the same answer for every address, and a mail to whom the address belongs.
+//! `POST /password/forgot`: the same answer for every address, and a mail to the account that has it.
 
 use serde_json::json;
 
 use crate::support::account::{OTHER_PASSWORD, RESET};
 use crate::support::{Actor, TestApp};
 
-/// What an admin does with `vestibule user disable`, at once.
+/// Disables an account directly in the database, which is faster than `vestibule user disable`.
 async fn disable(app: &TestApp, actor: &Actor) {
     app.database.rows(&format!("update users set disabled_at = now() where email = '{}'", actor.email)).await;
 }
@@ -29,7 +29,7 @@ async fn the_answer_is_the_same_for_every_address() {
 async fn the_link_goes_to_the_confirmed_account() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
-    // A later registration of the address is not asked.
+    // A later registration of the address does not get the link.
     let rival = json!({ "email": ada.email, "password": "a-rival-orbit-of-kettles-9" });
     ada.register_as(rival).await.expect(202);
     let token = app.reset_link(&ada).await.token();
@@ -41,7 +41,7 @@ async fn the_link_goes_to_the_confirmed_account() {
 }
 
 #[tokio::test]
-async fn without_a_confirmed_account_the_link_goes_to_the_newest() {
+async fn without_a_confirmed_account_the_link_is_for_the_newest() {
     let app = TestApp::start().await;
     let visitor = app.visitor();
     for name in ["first", "second", "third"] {
@@ -58,7 +58,7 @@ async fn without_a_confirmed_account_the_link_goes_to_the_newest() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_and_nobody_get_no_mail() {
+async fn a_disabled_account_and_an_unknown_address_get_no_mail() {
     let app = TestApp::start().await;
     let eve = app.member("eve").await;
     disable(&app, &eve).await;
@@ -66,14 +66,14 @@ async fn a_disabled_account_and_nobody_get_no_mail() {
     app.visitor().request_password_reset().await.expect(202);
     assert_eq!(app.mailbox.count_about(&eve.email, RESET).await, 0);
     app.mailbox.exactly("visitor@example.com", 0).await;
-    // It is the shutting that keeps it back.
+    // Once it is enabled again, the account gets the mail.
     app.database.rows("update users set disabled_at = null").await;
     eve.request_password_reset().await.expect(202);
     assert_eq!(app.mailbox.count_about(&eve.email, RESET).await, 1);
 }
 
 #[tokio::test]
-async fn a_link_that_went_out_before_the_account_was_disabled_opens_nothing() {
+async fn disabling_an_account_invalidates_its_reset_links() {
     let app = TestApp::start().await;
     let eve = app.member("eve").await;
     let token = app.reset_link(&eve).await.token();
@@ -82,18 +82,17 @@ async fn a_link_that_went_out_before_the_account_was_disabled_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_front_end_of_ones_own_gets_the_link() {
+async fn the_link_can_point_to_a_front_end() {
     let app = TestApp::with_flags(&["--reset-url", "https://app.example.com/#/new-password?t={token}"]).await;
     let ada = app.member("ada").await;
     let mail = app.reset_link(&ada).await;
-    let token =
-        mail.link().strip_prefix("https://app.example.com/#/new-password?t=").expect("the address that was set");
+    let token = mail.link().strip_prefix("https://app.example.com/#/new-password?t=").expect("the configured URL");
     app.reset(token, OTHER_PASSWORD).await.expect(204);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
 }
 
 #[tokio::test]
-async fn asking_changes_neither_password_nor_sessions() {
+async fn asking_for_a_link_changes_neither_password_nor_sessions() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.reset_link(&ada).await;
@@ -102,7 +101,7 @@ async fn asking_changes_neither_password_nor_sessions() {
 }
 
 #[tokio::test]
-async fn what_is_not_an_address_is_refused_by_name() {
+async fn an_invalid_address_is_refused_with_its_field() {
     let app = TestApp::start().await;
     let ask = async |fields| app.visitor().post_json("/password/forgot", &fields).await;
     ask(json!({ "email": "nonsense" })).await.expect_errors(&[("/email", "malformed")]);

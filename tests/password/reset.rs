@@ -1,4 +1,4 @@
-//! `POST /password/reset`: a link to the address sets another password, once, and puts everything in order.
+//! `POST /password/reset`: a link sent to the address sets a new password, once, and ends everything begun with the old one.
 
 use chrono::Duration;
 use serde_json::json;
@@ -14,13 +14,13 @@ async fn the_new_password_works_and_the_old_one_is_refused() {
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
     let answer = app.reset(&token, OTHER_PASSWORD).await.expect(204);
-    assert_eq!(answer.set_cookie(), None, "whoever reads the mail is not signed in");
+    assert_eq!(answer.set_cookie(), None, "a reset does not sign in");
     assert!(!ada.can_sign_in().await);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
 }
 
 #[tokio::test]
-async fn every_session_ends_and_those_of_others_stay() {
+async fn every_session_of_the_account_ends_and_other_accounts_keep_theirs() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let mut bearer = ada.elsewhere().await;
@@ -32,7 +32,7 @@ async fn every_session_ends_and_those_of_others_stay() {
 }
 
 #[tokio::test]
-async fn a_link_works_once_whatever_password_is_set() {
+async fn a_reset_link_works_once() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -41,7 +41,7 @@ async fn a_link_works_once_whatever_password_is_set() {
     app.reset(&token, THIRD_PASSWORD).await.expect_problem(410, "link_used");
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
 
-    // The hash would not have changed here, but the link is spent all the same.
+    // A link is used up even if it sets the password that the account already has.
     let ada = ada.knowing(OTHER_PASSWORD);
     let token = app.reset_link(&ada).await.token();
     app.reset(&token, OTHER_PASSWORD).await.expect(204);
@@ -49,7 +49,7 @@ async fn a_link_works_once_whatever_password_is_set() {
 }
 
 #[tokio::test]
-async fn a_refused_password_does_not_spend_the_link() {
+async fn a_refused_password_does_not_use_up_the_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -62,7 +62,7 @@ async fn a_refused_password_does_not_spend_the_link() {
 }
 
 #[tokio::test]
-async fn a_link_ends_after_thirty_minutes() {
+async fn a_link_expires_after_thirty_minutes() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -75,7 +75,7 @@ async fn a_link_ends_after_thirty_minutes() {
 }
 
 #[tokio::test]
-async fn a_link_opens_only_the_door_that_it_was_made_for() {
+async fn a_link_works_only_for_its_purpose() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
     let confirm = app.mailbox.mail_to(&bob.email).await.token();
@@ -94,7 +94,7 @@ async fn a_link_opens_only_the_door_that_it_was_made_for() {
 }
 
 #[tokio::test]
-async fn a_change_of_address_that_waits_is_dropped() {
+async fn a_reset_cancels_a_pending_change_of_address() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (change, undo) = app.email_change(&ada, "eve@example.org").await;
@@ -107,7 +107,7 @@ async fn a_change_of_address_that_waits_is_dropped() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_account_is_confirmed_and_its_rivals_go() {
+async fn a_reset_confirms_the_account_and_deletes_other_registrations_of_the_address() {
     let app = TestApp::start().await;
     let rival = app.visitor().reached_at("ada@example.com");
     let fields = json!({ "email": "ada@example.com", "password": rival.password, "username": "rival" });
@@ -125,7 +125,7 @@ async fn an_unconfirmed_account_is_confirmed_and_its_rivals_go() {
 }
 
 #[tokio::test]
-async fn when_somebody_else_proved_the_address_first_the_link_is_spent() {
+async fn when_another_account_confirms_the_address_first_the_link_is_used() {
     let app = TestApp::start().await;
     let first = app.visitor().reached_at("ada@example.com");
     let fields = json!({ "email": "ada@example.com", "password": first.password, "username": "first" });
@@ -140,7 +140,7 @@ async fn when_somebody_else_proved_the_address_first_the_link_is_spent() {
 }
 
 #[tokio::test]
-async fn the_owner_is_told_without_a_link() {
+async fn the_owner_gets_a_notice_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -152,7 +152,7 @@ async fn the_owner_is_told_without_a_link() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_sets_its_password() {
+async fn of_many_concurrent_resets_one_wins() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -178,7 +178,7 @@ async fn of_many_at_once_one_sets_its_password() {
 }
 
 #[tokio::test]
-async fn a_password_that_was_changed_in_between_spends_the_link() {
+async fn changing_the_password_invalidates_the_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -188,7 +188,7 @@ async fn a_password_that_was_changed_in_between_spends_the_link() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_changed_in_between_spends_the_link() {
+async fn changing_the_address_invalidates_the_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -198,7 +198,7 @@ async fn an_address_that_was_changed_in_between_spends_the_link() {
 }
 
 #[tokio::test]
-async fn both_fields_are_asked_for_by_name() {
+async fn both_fields_are_required() {
     let app = TestApp::start().await;
     let answer = app.visitor().post_json("/password/reset", &json!({})).await;
     answer.expect_errors(&[("/token", "required"), ("/password", "required")]);

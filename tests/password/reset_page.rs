@@ -1,4 +1,4 @@
-//! The page that a link leads to where there is no front-end: a form that works without scripts.
+//! The page behind a reset link if there is no front end: a form that works without scripts.
 
 use chrono::Duration;
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn submit(app: &TestApp, path: &str, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn looking_at_the_page_spends_nothing() {
+async fn opening_the_page_does_not_use_up_the_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let path = app.reset_link(&ada).await.path();
@@ -38,7 +38,7 @@ async fn looking_at_the_page_spends_nothing() {
 }
 
 #[tokio::test]
-async fn the_form_sets_the_password_and_its_page_has_no_form_any_more() {
+async fn the_form_sets_the_password_and_then_disappears() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let path = app.reset_link(&ada).await.path();
@@ -54,7 +54,7 @@ async fn the_form_sets_the_password_and_its_page_has_no_form_any_more() {
 }
 
 #[tokio::test]
-async fn a_link_that_opens_nothing_says_what_to_do_in_words_for_people() {
+async fn the_page_of_a_link_that_does_not_work_explains_what_to_do() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
     let confirm = app.mailbox.mail_to(&bob.email).await.path();
@@ -78,7 +78,7 @@ async fn a_link_that_opens_nothing_says_what_to_do_in_words_for_people() {
 }
 
 #[tokio::test]
-async fn a_refused_password_shows_the_form_again_with_the_complaint() {
+async fn a_refused_password_shows_the_form_again_with_the_error() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let path = app.reset_link(&ada).await.path();
@@ -87,13 +87,13 @@ async fn a_refused_password_shows_the_form_again_with_the_complaint() {
         let html = again.text();
         assert!(html.contains("<form") && html.contains("role=\"alert\""), "{html}");
     }
-    assert!(!page(&app, &path).await.text().contains("role=\"alert\""), "before anything was sent");
+    assert!(!page(&app, &path).await.text().contains("role=\"alert\""), "no error before the form was sent");
     assert!(ada.is_signed_in().await);
     submit(&app, &path, OTHER_PASSWORD).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_link_that_opens_nothing_has_a_page_without_a_form() {
+async fn an_expired_or_invalid_link_has_a_page_without_a_form() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let path = app.reset_link(&ada).await.path();
@@ -109,18 +109,18 @@ async fn a_link_that_opens_nothing_has_a_page_without_a_form() {
 }
 
 #[tokio::test]
-async fn the_page_may_do_nothing_but_send_its_form() {
+async fn the_policy_of_the_page_allows_only_its_form() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let answer = page(&app, &app.reset_link(&ada).await.path()).await.expect(200);
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "the address of the page is a secret");
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "the URL of the page is a secret");
 }
 
 #[tokio::test]
-async fn a_reset_lifts_the_limit_on_logins_by_either_name() {
+async fn a_reset_clears_the_login_limit_for_address_and_username() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     for (kind, name) in [("email", "ada@example.com"), ("username", "ada")] {
@@ -129,7 +129,7 @@ async fn a_reset_lifts_the_limit_on_logins_by_either_name() {
         }
         wait_of(fail(&app, CLIENT, kind, name).await);
     }
-    // Longer than the mail has to wait for its turn.
+    // Longer than the mail must wait because of the mail limits.
     app.database.rows("update login_throttles set blocked_until = blocked_until + interval '1 hour'").await;
     app.clock.advance(Duration::minutes(2));
     let path = app.reset_link(&ada).await.path();
@@ -141,7 +141,7 @@ async fn a_reset_lifts_the_limit_on_logins_by_either_name() {
 }
 
 #[tokio::test]
-async fn a_reset_also_lifts_the_lock_after_a_hundred_failures() {
+async fn a_reset_clears_the_lock_after_a_hundred_failures() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
