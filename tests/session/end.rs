@@ -1,8 +1,8 @@
-//! `DELETE /sessions` and `DELETE /sessions/{id}`: signing out elsewhere.
+//! `DELETE /sessions` and `DELETE /sessions/{id}`: sign out elsewhere.
 
 use crate::support::{Actor, Credential, TestApp};
 
-/// The identity of the session that asks.
+/// The id of the current session.
 async fn own_id(actor: &Actor) -> String {
     let body = actor.get("/sessions").await.expect(200).json();
     let current = body["sessions"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
@@ -10,7 +10,7 @@ async fn own_id(actor: &Actor) -> String {
 }
 
 #[tokio::test]
-async fn all_others_end_and_the_one_that_asks_stays() {
+async fn all_other_sessions_end_and_the_current_one_continues() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let mut there = ada.with(Credential::Nothing);
@@ -19,13 +19,13 @@ async fn all_others_end_and_the_one_that_asks_stays() {
     there.delete("/sessions").await.expect(204);
     assert!(there.passes_the_guard().await);
     assert!(!ada.is_signed_in().await && !third.is_signed_in().await);
-    assert!(bob.is_signed_in().await, "others of other people");
+    assert!(bob.is_signed_in().await, "sessions of other accounts continue");
     there.delete("/sessions").await.expect(204);
     assert!(there.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn one_ends_and_the_others_stay() {
+async fn one_session_ends_and_the_others_continue() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (there, third) = (ada.elsewhere().await, ada.elsewhere().await);
@@ -37,28 +37,28 @@ async fn one_ends_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn that_of_somebody_else_is_as_if_it_were_not_there() {
+async fn the_session_of_another_account_is_not_found() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let theirs = ada.delete(&format!("/sessions/{}", own_id(&bob).await)).await.expect_problem(404, "not_found");
-    let nobodys = ada.delete("/sessions/0198c0de-0000-7000-8000-000000000000").await.expect_problem(404, "not_found");
-    assert_eq!(theirs.appearance(), nobodys.appearance());
+    let missing = ada.delete("/sessions/0198c0de-0000-7000-8000-000000000000").await.expect_problem(404, "not_found");
+    assert_eq!(theirs.appearance(), missing.appearance());
     ada.delete("/sessions/nonsense").await.expect_problem(404, "not_found");
     assert!(ada.is_signed_in().await && bob.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn ones_own_signs_out() {
+async fn ending_the_current_session_signs_out() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let there = ada.elsewhere().await;
     let answer = ada.delete(&format!("/sessions/{}", own_id(&ada).await)).await.expect(204);
-    assert!(answer.set_cookie().unwrap().contains("Max-Age=0"), "the browser forgets the cookie");
+    assert!(answer.set_cookie().unwrap().contains("Max-Age=0"), "the browser drops the cookie");
     assert!(!ada.is_signed_in().await && there.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn an_unconfirmed_account_may_only_sign_out() {
+async fn an_unconfirmed_account_may_not_end_other_sessions() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let there = ada.elsewhere().await;
@@ -68,7 +68,7 @@ async fn an_unconfirmed_account_may_only_sign_out() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_ended_is_dead_on_every_instance() {
+async fn an_ended_session_is_dead_on_every_instance() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let there = ada.elsewhere().await;

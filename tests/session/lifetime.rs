@@ -1,5 +1,5 @@
-//! Sessions, whichever operation uses them: one token per login, presented as cookie or bearer, alive exactly as long
-//! as the server says.
+//! Sessions in all operations: each login makes a token, sent as cookie or bearer token, which lives exactly as long as the
+//! server says.
 
 use chrono::Duration;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::support::actor::cookie_value;
 use crate::support::{Credential, TestApp};
 
 #[tokio::test]
-async fn each_login_gives_a_new_token_and_the_one_that_it_presented_is_dead() {
+async fn each_login_makes_a_new_token_and_ends_the_session_of_the_request() {
     let app = TestApp::start().await;
     let before = app.member("ada").await;
     let mut after = before.clone();
@@ -23,11 +23,11 @@ async fn each_login_gives_a_new_token_and_the_one_that_it_presented_is_dead() {
     let mut bob = app.member("bob").await;
     bob.credential = bearer.credential.clone();
     bob.sign_in().await;
-    assert!(!bearer.is_signed_in().await, "also when somebody else signs in with it");
+    assert!(!bearer.is_signed_in().await, "also if another user signs in with it");
 }
 
 #[tokio::test]
-async fn a_token_of_ones_own_choice_never_becomes_a_session() {
+async fn a_token_chosen_by_the_client_never_becomes_a_session() {
     let app = TestApp::start().await;
     let mut ada = app.member("ada").await;
     let chosen = "A".repeat(43);
@@ -55,7 +55,7 @@ async fn cookie_and_bearer_are_one_kind_of_session() {
 }
 
 #[tokio::test]
-async fn with_a_bearer_the_cookie_does_not_count() {
+async fn a_bearer_token_overrides_the_cookie() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let both = ada.request("GET", "/me").header("Authorization", format!("Bearer {}", bob.token()));
@@ -76,7 +76,7 @@ async fn the_cookie_is_found_among_others() {
 }
 
 #[tokio::test]
-async fn a_token_that_we_never_gave_is_as_if_absent() {
+async fn an_unknown_token_is_ignored() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = ada.token().to_owned();
@@ -96,16 +96,16 @@ async fn a_token_that_we_never_gave_is_as_if_absent() {
     ];
     for text in wrong {
         for credential in [Credential::Cookie(text.clone()), Credential::Bearer(text.clone())] {
-            let nobody = ada.with(credential);
-            nobody.get("/me").await.expect_problem(401, "unauthenticated");
-            nobody.post("/logout").await.expect(204);
+            let stranger = ada.with(credential);
+            stranger.get("/me").await.expect_problem(401, "unauthenticated");
+            stranger.post("/logout").await.expect(204);
         }
     }
     assert!(ada.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn a_session_ends_when_it_is_not_used() {
+async fn an_idle_session_ends() {
     let flags = ["--session-ttl", "12h", "--session-idle-ttl", "1h"];
     let app = TestApp::with_flags(&flags).await;
     let ada = app.member("ada").await;
@@ -118,7 +118,7 @@ async fn a_session_ends_when_it_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_session_ends_at_its_time_however_much_it_is_used() {
+async fn a_session_expires_even_while_in_use() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     for _ in 0..11 {
@@ -149,7 +149,7 @@ async fn a_remembered_session_has_longer_limits_of_both_kinds() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_ended_on_one_instance_is_dead_on_every_other() {
+async fn a_logout_on_one_instance_ends_the_session_on_all() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let other = app.beside(|_| ()).await;
@@ -171,7 +171,7 @@ async fn a_confirmation_takes_effect_at_the_next_request_of_an_open_session() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_for_http_and_this_site_alone() {
+async fn the_cookie_is_http_only_and_same_site() {
     let app = TestApp::start().await;
     let mut ada = app.member("ada").await;
     let cookie = ada.sign_in().await.set_cookie().unwrap();
@@ -202,7 +202,7 @@ async fn under_https_the_cookie_is_secure_and_bound_to_the_host() {
 }
 
 #[tokio::test]
-async fn the_database_gives_no_token_away() {
+async fn the_database_reveals_no_token() {
     use base64::Engine as _;
     let app = TestApp::start().await;
     let mut ada = app.member("ada").await;

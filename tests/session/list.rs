@@ -1,4 +1,4 @@
-//! `GET /sessions`: where one is signed in oneself, and nobody else.
+//! `GET /sessions`: users see their own sessions and no others.
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
@@ -10,7 +10,7 @@ async fn sessions(actor: &Actor) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_member_sees_the_sessions_newest_first_and_which_one_asks() {
+async fn a_member_sees_their_sessions_newest_first_and_which_one_is_current() {
     let app = TestApp::start().await;
     let first = app.member("ada").await;
     app.member("bob").await;
@@ -29,7 +29,7 @@ async fn a_member_sees_the_sessions_newest_first_and_which_one_asks() {
 }
 
 #[tokio::test]
-async fn a_session_that_ended_is_not_listed() {
+async fn an_ended_session_is_not_listed() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let mut there = ada.with(Credential::Nothing);
@@ -43,7 +43,7 @@ async fn a_session_that_ended_is_not_listed() {
 }
 
 #[tokio::test]
-async fn the_last_use_is_kept_to_the_minute() {
+async fn the_last_use_is_recorded_to_the_minute() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let last_seen =
@@ -56,7 +56,7 @@ async fn the_last_use_is_kept_to_the_minute() {
 }
 
 #[tokio::test]
-async fn an_address_in_a_header_is_believed_from_a_trusted_proxy_alone() {
+async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     for (flags, expected) in [(&[][..], "127.0.0.1"), (&["--trusted-proxies", "127.0.0.0/8"][..], "198.51.100.7")] {
         let app = TestApp::with_flags(flags).await;
         let ada = app.member("ada").await.with(Credential::Nothing);
@@ -70,7 +70,7 @@ async fn an_address_in_a_header_is_believed_from_a_trusted_proxy_alone() {
 }
 
 #[tokio::test]
-async fn a_visitor_and_an_unconfirmed_account_do_not_get_in() {
+async fn a_visitor_and_an_unconfirmed_account_are_refused() {
     let app = TestApp::start().await;
     app.visitor().get("/sessions").await.expect_problem(401, "unauthenticated");
     app.unconfirmed("ada").await.get("/sessions").await.expect_problem(403, "unconfirmed");

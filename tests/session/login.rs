@@ -1,4 +1,4 @@
-//! `POST /login`: who gets a session, with which name, for how long, and how it is handed over.
+//! `POST /login`: who gets a session, with which names, for how long, and as cookie or token.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn a_member_signs_in_with_address_or_username_in_any_case() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_account_signs_in_but_stays_outside() {
+async fn an_unconfirmed_account_signs_in_but_may_not_use_guarded_operations() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     assert!(ada.is_signed_in().await);
@@ -31,7 +31,7 @@ async fn an_unconfirmed_account_signs_in_but_stays_outside() {
 }
 
 #[tokio::test]
-async fn an_unknown_account_and_a_wrong_password_get_one_answer() {
+async fn an_unknown_account_and_a_wrong_password_get_the_same_answer() {
     let app = TestApp::start().await;
     app.member("ada").await;
     app.unconfirmed("bob").await;
@@ -53,7 +53,7 @@ async fn an_unknown_account_and_a_wrong_password_get_one_answer() {
 }
 
 #[tokio::test]
-async fn nobodys_password_opens_somebody_elses_account() {
+async fn the_password_of_another_user_is_wrong() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let fields = json!({ "email": ada.email, "password": bob.password });
@@ -61,7 +61,7 @@ async fn nobodys_password_opens_somebody_elses_account() {
 }
 
 #[tokio::test]
-async fn a_login_names_one_account_and_a_password() {
+async fn a_login_must_name_one_account_and_a_password() {
     let app = TestApp::start().await;
     let cases = [
         (json!({}), vec![("/email", "required"), ("/password", "required")]),
@@ -89,7 +89,7 @@ async fn a_login_names_one_account_and_a_password() {
 }
 
 #[tokio::test]
-async fn a_token_comes_with_bearer_alone_and_a_cookie_without() {
+async fn only_the_bearer_transport_returns_a_token_and_others_set_a_cookie() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     for fields in [json!({}), json!({ "transport": "cookie" }), json!({ "transport": null })] {
@@ -103,7 +103,7 @@ async fn a_token_comes_with_bearer_alone_and_a_cookie_without() {
 }
 
 #[tokio::test]
-async fn a_session_lasts_as_long_as_it_was_asked_for() {
+async fn a_session_lasts_as_long_as_requested() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     for (remember, hours) in [(false, 12), (true, 30 * 24)] {
@@ -120,7 +120,7 @@ async fn a_session_lasts_as_long_as_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn unicode_spellings_of_a_password_are_one_password() {
+async fn unicode_spellings_of_a_password_are_equal() {
     let app = TestApp::start().await;
     let visitor = app.visitor();
     let (composed, decomposed) = ("caf\u{e9}-orbit-kettle-42", "cafe\u{301}-orbit-kettle-42");
@@ -147,7 +147,7 @@ async fn every_character_of_a_long_password_counts() {
 }
 
 #[tokio::test]
-async fn a_hash_of_another_cost_is_renewed_at_the_next_login() {
+async fn a_hash_with_another_cost_is_renewed_at_the_next_login() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let hash = async || app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
@@ -162,7 +162,7 @@ async fn a_hash_of_another_cost_is_renewed_at_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_hash_that_others_share_their_salt_with_stays_and_works() {
+async fn a_hash_whose_salt_other_accounts_share_is_not_renewed_and_works() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let fields = json!({ "email": ada.email, "password": "another-orbit-of-plums-7" });
@@ -176,7 +176,7 @@ async fn a_hash_that_others_share_their_salt_with_stays_and_works() {
 }
 
 #[tokio::test]
-async fn a_failed_login_leaves_the_session_that_it_presents_alone() {
+async fn a_failed_login_keeps_the_session_of_the_request() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let wrong = json!({ "email": ada.email, "password": "wrong" });
@@ -186,7 +186,7 @@ async fn a_failed_login_leaves_the_session_that_it_presents_alone() {
 }
 
 #[tokio::test]
-async fn an_account_without_a_password_costs_one_hash_and_gets_in_after_a_reset() {
+async fn an_account_without_a_password_costs_one_hash_and_signs_in_after_a_reset() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.database.rows("update users set password_hash = null, password_set_at = null").await;
@@ -203,11 +203,11 @@ async fn an_account_without_a_password_costs_one_hash_and_gets_in_after_a_reset(
 }
 
 #[tokio::test]
-async fn new_credentials_spend_reset_links_and_refuse_what_was_proved_before() {
+async fn new_credentials_invalidate_reset_links() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
-    // As a second factor, or another change of how to sign in, would.
+    // As adding a second factor, or any other change of the credentials, would do.
     app.database.rows("update users set credential_version = gen_random_uuid()").await;
     app.reset(&token, "brick-violet-otter-19").await.expect_problem(410, "link_used");
     ada.try_sign_in(json!({})).await.expect(200);

@@ -1,4 +1,4 @@
-//! `POST /logout`: the session is dead on the server, for whoever copied the token too.
+//! `POST /logout`: the session ends on the server, so a copied token is dead too.
 
 use crate::support::{Credential, TestApp};
 
