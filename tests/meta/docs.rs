@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs/`: the contract, and a page to try it, from this service alone.
+//! `/openapi.json` and `/docs/`: the contract, and a page to try it, without files from other hosts.
 
 use crate::support::{TestApp, contract};
 
@@ -9,7 +9,7 @@ async fn the_service_serves_the_committed_document() {
 }
 
 #[tokio::test]
-async fn under_https_the_document_names_the_cookie_that_is_used_there() {
+async fn under_https_the_document_names_the_secure_cookie() {
     let key = "ab".repeat(32);
     let app =
         TestApp::with_flags(&["--public-url", "https://auth.example.com", "--secret-key", &key, "--dev-mailbox", "on"])
@@ -19,7 +19,7 @@ async fn under_https_the_document_names_the_cookie_that_is_used_there() {
 }
 
 #[tokio::test]
-async fn the_root_leads_to_the_docs() {
+async fn the_root_redirects_to_the_docs() {
     let app = TestApp::start().await;
     for path in ["/", "/docs"] {
         let answer = app.visitor().get(path).await.expect(307);

@@ -1,4 +1,4 @@
-//! `/health/*`: alive without a database, ready only with one, in a shape of its own.
+//! `/health/*`: the service is alive without its database, and ready only with it. The answers are not problem documents.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn a_service_with_its_database_is_alive_and_ready() {
 }
 
 #[tokio::test]
-async fn mails_that_cannot_leave_degrade_it_and_it_recovers() {
+async fn readiness_is_degraded_while_mails_cannot_be_sent() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Reply("421 not now".into()));
     let url = smtp.url.clone();
@@ -32,7 +32,7 @@ async fn mails_that_cannot_leave_degrade_it_and_it_recovers() {
 }
 
 #[tokio::test]
-async fn a_database_that_goes_away_and_comes_back_is_noticed() {
+async fn the_service_notices_when_the_database_goes_away_and_comes_back() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.database.close();
@@ -40,7 +40,7 @@ async fn a_database_that_goes_away_and_comes_back_is_noticed() {
     assert_eq!(ready.json(), json!({ "status": "unavailable", "checks": { "database": "unavailable", "mail": "ok" } }));
     app.visitor().get("/health/live").await.expect(200);
     let answer = ada.get("/me").await.expect_problem(503, "unavailable");
-    assert_eq!(answer.set_cookie(), None, "a good cookie is not cleared");
+    assert_eq!(answer.set_cookie(), None, "a valid cookie is not cleared");
     let login = ada.try_sign_in(json!({})).await.expect_problem(503, "unavailable");
     assert_eq!(login.set_cookie(), None);
     ada.post("/logout").await.expect_problem(503, "unavailable");
@@ -51,5 +51,5 @@ async fn a_database_that_goes_away_and_comes_back_is_noticed() {
         (app.visitor().get("/health/ready").await.status == 200).then_some(())
     })
     .await;
-    assert!(ada.is_signed_in().await, "and works again afterwards");
+    assert!(ada.is_signed_in().await, "the session survives");
 }

@@ -1,11 +1,11 @@
-//! `GET /problems/{code}`: where the `type` of every problem leads.
+//! `GET /problems/{code}`: the explanation behind the `type` of every problem.
 
 use serde_json::Value;
 
 use crate::support::{TestApp, contract};
 
 #[tokio::test]
-async fn every_code_of_the_document_is_explained() {
+async fn every_documented_code_is_explained() {
     let app = TestApp::start().await;
     let codes = contract::document()["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
     assert!(codes.len() >= 16);
@@ -22,7 +22,7 @@ async fn every_code_of_the_document_is_explained() {
 }
 
 #[tokio::test]
-async fn the_type_of_a_problem_leads_to_its_explanation() {
+async fn the_type_of_a_problem_links_to_its_explanation() {
     let app = TestApp::start().await;
     let problem = app.visitor().get("/me").await.expect(401).json();
     let path = problem["type"].as_str().unwrap().strip_prefix(&app.http.base).unwrap().to_owned();
