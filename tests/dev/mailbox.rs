@@ -1,4 +1,4 @@
-//! `/dev/mailbox`: the mails that would have been sent, on one's own machine and nowhere else.
+//! `/dev/mailbox`: the mails of a service without a mail server. It exists in development only.
 
 use crate::support::smtp::SmtpCatcher;
 use crate::support::{Actor, TestApp};
@@ -30,7 +30,7 @@ async fn the_mails_are_listed_newest_first_and_shown_one_by_one() {
 }
 
 #[tokio::test]
-async fn it_can_be_emptied() {
+async fn the_mailbox_can_be_emptied() {
     let app = TestApp::start().await;
     app.visitor().delete("/dev/mailbox").await.expect(204);
     let ada = app.unconfirmed("ada").await;
@@ -50,7 +50,7 @@ async fn an_unknown_mail_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_browser_gets_pages_that_run_nothing() {
+async fn a_browser_gets_pages_without_scripts() {
     let app = TestApp::start().await;
     let page = app.visitor().request("GET", "/dev/mailbox").by_browser().send().await.expect(200);
     assert_eq!(page.content_type(), Some("text/html"));
@@ -81,7 +81,7 @@ async fn with_an_smtp_server_there_is_no_mailbox() {
 }
 
 #[tokio::test]
-async fn it_can_be_forced_on() {
+async fn the_mailbox_can_be_forced_on() {
     let smtp = SmtpCatcher::start().await;
     let url = smtp.url.clone();
     let app = TestApp::with_flags(&["--smtp-url", &url, "--dev-mailbox", "on"]).await;
