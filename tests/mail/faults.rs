@@ -1,4 +1,4 @@
-//! A mail server that misbehaves costs a mail time, never its arrival, and the API nothing.
+//! A misbehaving mail server delays mails, but loses none, and does not slow the API down.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use chrono::Duration as Span;
 use super::{app_at, app_with, mail_health, registered, status_of, status_when, until_mail_is, wake};
 use crate::support::smtp::{Absent, Behaviour, Moment, SmtpCatcher};
 
-/// How long a mail may take whose server is asked every few seconds whether it is back.
+/// How long a mail may take after an outage: the worker checks every few seconds whether the server is back.
 const OUTAGE: Duration = Duration::from_secs(60);
 
 fn reply(line: &str) -> Behaviour {
@@ -15,7 +15,7 @@ fn reply(line: &str) -> Behaviour {
 }
 
 #[tokio::test]
-async fn mails_wait_for_a_server_that_is_absent() {
+async fn mails_wait_while_the_server_is_unreachable() {
     let absent = Absent::new();
     let app = app_at(&absent.url).await;
     let (ada, _) = (registered(&app, "ada").await, registered(&app, "bob").await);
@@ -44,7 +44,7 @@ async fn mails_wait_while_the_server_greets_with_421() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_refused_for_now_comes_later_as_the_same_mail() {
+async fn a_temporarily_refused_mail_is_sent_later_as_the_same_mail() {
     for moment in [Moment::Mail, Moment::Rcpt, Moment::Data, Moment::FinalDot] {
         let smtp = SmtpCatcher::start().await;
         smtp.once(moment, reply("451 4.7.1 greylisted"));
@@ -53,23 +53,23 @@ async fn a_mail_that_is_refused_for_now_comes_later_as_the_same_mail() {
         let status = status_when(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
         assert!(status.reply.contains("greylisted") && status.state == "queued", "{moment:?}: {status:?}");
         assert!(status.due_in > 0 && !status.waits_for_server, "{moment:?}: {status:?}");
-        assert_eq!(mail_health(&app).await, "ok", "{moment:?}: the server is there");
+        assert_eq!(mail_health(&app).await, "ok", "{moment:?}: the server is up");
         app.clock.advance(Span::seconds(10));
         wake(&app).await;
         let mails = smtp.wait_for(1).await;
         assert_eq!(mails[0].header("Message-ID"), format!("<{}@localhost>", status.id), "{moment:?}");
-        let status = status_when(&app, &ada, "left", |status| status.state == "sent").await;
+        let status = status_when(&app, &ada, "is sent", |status| status.state == "sent").await;
         assert_eq!((status.attempts, status.reply.as_str()), (2, "250 taken"), "{moment:?}");
     }
 }
 
 #[tokio::test]
-async fn a_mail_that_is_refused_for_good_is_parked_and_blocks_no_other() {
+async fn a_permanently_refused_mail_fails_and_blocks_no_other() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::Rcpt, reply("550 5.1.1 no such user"));
     let app = app_with(&smtp).await;
     let ada = registered(&app, "ada").await;
-    let status = status_when(&app, &ada, "is given up", |status| status.state == "failed").await;
+    let status = status_when(&app, &ada, "fails", |status| status.state == "failed").await;
     assert!(status.reply.contains("no such user") && status.attempts == 1, "{status:?}");
     let bob = registered(&app, "bob").await;
     assert_eq!(smtp.wait_for(1).await[0].to, [bob.email]);
@@ -77,7 +77,7 @@ async fn a_mail_that_is_refused_for_good_is_parked_and_blocks_no_other() {
 }
 
 #[tokio::test]
-async fn a_refused_password_parks_nothing() {
+async fn a_refused_smtp_password_fails_no_mail() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Auth, reply("535 5.7.8 bad credentials"));
     let app = app_at(&smtp.url.replace("smtp://", "smtp://robot:wrong@")).await;
@@ -93,7 +93,7 @@ async fn a_refused_password_parks_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_slows_nobody_down() {
+async fn a_silent_server_does_not_slow_registrations_down() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let app = app_with(&smtp).await;
@@ -110,7 +110,7 @@ async fn a_server_that_says_nothing_slows_nobody_down() {
 }
 
 #[tokio::test]
-async fn a_server_that_freezes_in_a_mail_is_talked_to_anew_when_it_thaws() {
+async fn a_server_that_freezes_during_a_mail_gets_a_new_connection() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::FinalDot, Behaviour::Delay(Duration::from_secs(26)));
     smtp.once(Moment::Greeting, Behaviour::Usual);
@@ -122,15 +122,18 @@ async fn a_server_that_freezes_in_a_mail_is_talked_to_anew_when_it_thaws() {
     smtp.always(Moment::Greeting, Behaviour::Usual);
     let mails = smtp.wait_within(OUTAGE, 2).await;
     assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
-    status_when(&app, &ada, "left", |status| status.state == "sent").await;
-    // The late reply on the first connection must not pass for that to another command.
-    let heard = smtp.commands_on(1);
-    let after: Vec<&String> = heard.iter().skip_while(|line| *line != "DATA").skip(1).collect();
-    assert!(after.iter().all(|line| *line == "QUIT"), "a connection that owes a reply was used again: {heard:?}");
+    status_when(&app, &ada, "is sent", |status| status.state == "sent").await;
+    // The late reply on the first connection must not be taken for the reply to another command.
+    let commands = smtp.commands_on(1);
+    let after: Vec<&String> = commands.iter().skip_while(|line| *line != "DATA").skip(1).collect();
+    assert!(
+        after.iter().all(|line| *line == "QUIT"),
+        "a connection with an outstanding reply was used again: {commands:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_a_mail_loses_nothing() {
+async fn a_connection_that_breaks_during_a_mail_loses_nothing() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::InMail, Behaviour::HangUp);
     let app = app_with(&smtp).await;
@@ -139,12 +142,12 @@ async fn a_connection_that_breaks_in_a_mail_loses_nothing() {
     app.clock.advance(Span::seconds(10));
     wake(&app).await;
     smtp.wait_for(1).await;
-    status_when(&app, &ada, "left", |status| status.state == "sent").await;
+    status_when(&app, &ada, "is sent", |status| status.state == "sent").await;
     assert_eq!(smtp.mails().len(), 1);
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_after_a_mail_costs_one_duplicate_with_the_same_identity() {
+async fn a_connection_that_breaks_after_a_mail_causes_one_duplicate_with_the_same_message_id() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::FinalDot, Behaviour::AcceptAndHangUp);
     let app = app_with(&smtp).await;
@@ -152,14 +155,14 @@ async fn a_connection_that_breaks_after_a_mail_costs_one_duplicate_with_the_same
     status_when(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
     app.clock.advance(Span::seconds(10));
     wake(&app).await;
-    status_when(&app, &ada, "left", |status| status.state == "sent").await;
+    status_when(&app, &ada, "is sent", |status| status.state == "sent").await;
     let mails = smtp.mails();
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
 }
 
 #[tokio::test]
-async fn connections_are_few_and_are_used_again() {
+async fn connections_are_few_and_reused() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::FinalDot, Behaviour::Delay(Duration::from_millis(20)));
     let app = app_with(&smtp).await;
@@ -171,7 +174,7 @@ async fn connections_are_few_and_are_used_again() {
 }
 
 #[tokio::test]
-async fn a_reply_that_the_database_could_not_hold_is_kept_clean_and_short() {
+async fn replies_are_stored_without_control_characters_and_shortened() {
     let nasty = format!("taken\0as \u{1b}[31m 1\u{7}{}", "x".repeat(700));
     for (moment, code, state) in [
         (Moment::FinalDot, "250", "sent"),

@@ -1,5 +1,4 @@
-//! Mails over real SMTP: what a mail server, and a mail program, gets to see; and that none is lost when the server
-//! misbehaves.
+//! Mails over real SMTP: what mail servers and mail programs see, and that no mail is lost when a server misbehaves.
 
 use chrono::Duration;
 use mail_parser::{HeaderValue, MessageParser, MimeHeaders as _};
@@ -43,7 +42,7 @@ async fn a_mail_arrives_whole_and_its_link_confirms() {
 }
 
 #[tokio::test]
-async fn what_people_type_reaches_no_header_and_no_second_recipient() {
+async fn user_input_injects_no_header_and_no_second_recipient() {
     let smtp = SmtpCatcher::start().await;
     let app = app_with(&smtp).await;
     let visitor = app.visitor();
@@ -62,7 +61,7 @@ async fn what_people_type_reaches_no_header_and_no_second_recipient() {
 }
 
 #[tokio::test]
-async fn a_domain_with_unicode_is_mailed_in_ascii() {
+async fn a_unicode_domain_is_sent_in_ascii() {
     let smtp = SmtpCatcher::start().await;
     let app = app_with(&smtp).await;
     let visitor = app.visitor();
@@ -88,7 +87,7 @@ async fn the_owner_of_an_address_gets_a_mail_without_a_link() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_refused_for_now_is_sent_later_and_once() {
+async fn a_temporarily_refused_mail_is_sent_later_and_once() {
     for (moment, behaviour) in [
         (Moment::Greeting, Behaviour::HangUp),
         (Moment::Mail, Behaviour::Reply("451 later".into())),
@@ -111,7 +110,7 @@ async fn a_mail_that_is_refused_for_now_is_sent_later_and_once() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_sent_again_is_the_same_mail() {
+async fn a_mail_sent_again_has_the_same_message_id() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::FinalDot, Behaviour::AcceptAndHangUp);
     let app = app_with(&smtp).await;
@@ -126,13 +125,13 @@ async fn a_mail_that_is_sent_again_is_the_same_mail() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_refused_for_good_is_not_tried_again_and_stops_no_other() {
+async fn a_permanently_refused_mail_is_not_tried_again_and_blocks_no_other() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("550 no such user".into()));
     let app = app_with(&smtp).await;
     app.unconfirmed("ada").await;
     let failed = "select count(*) from outbox where state = 'failed'";
-    eventually("the mail is given up", async || (app.database.number(failed).await == 1).then_some(())).await;
+    eventually("the mail fails", async || (app.database.number(failed).await == 1).then_some(())).await;
     app.advance_and_deliver(Duration::hours(1)).await;
     let bob = app.unconfirmed("bob").await;
     assert_eq!(smtp.wait_for(1).await[0].to, [bob.email]);
@@ -141,7 +140,7 @@ async fn a_mail_that_is_refused_for_good_is_not_tried_again_and_stops_no_other()
 }
 
 #[tokio::test]
-async fn a_slow_server_slows_no_sign_up() {
+async fn a_slow_server_does_not_slow_registrations() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let app = app_with(&smtp).await;
@@ -152,7 +151,7 @@ async fn a_slow_server_slows_no_sign_up() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_its_time_gets_the_mail_once() {
+async fn a_server_with_delays_gets_the_mail_once() {
     let smtp = SmtpCatcher::start().await;
     for moment in [Moment::Greeting, Moment::Rcpt, Moment::FinalDot] {
         smtp.once(moment, Behaviour::Delay(std::time::Duration::from_millis(200)));
