@@ -1,5 +1,5 @@
-//! A kill at any instant, of the service or of PostgreSQL, loses no mail that was registered, and sends at most one
-//! duplicate of each, as the same mail.
+//! Killing the service or PostgreSQL at any moment loses no mail that a 202 acknowledged. A mail may be sent twice, with the
+//! same Message-ID.
 //!
 //! `KILL_ROUNDS` (10) and `POSTGRES_KILL_ROUNDS` (3) make the tests longer.
 
