@@ -1,11 +1,11 @@
-//! Whether an address has an account: no status, header, body or amount of work may say so.
+//! No status, header, body or amount of work reveals whether an address has an account.
 
 use serde_json::{Value, json};
 
 use crate::security::{fail, limited, post_from};
 use crate::support::{Actor, Answer, TestApp, password_of};
 
-/// An address of each kind; each client comes alone, so that only the limits of names count.
+/// An address of each kind. Each client sends few requests, so that only the limits per name matter.
 const ADDRESSES: [&str; 5] = [
     "unknown@example.com",
     "unconfirmed@example.com",
@@ -39,7 +39,7 @@ fn assert_alike<T: PartialEq + std::fmt::Debug>(seen: &[T]) {
 }
 
 #[tokio::test]
-async fn a_registration_is_answered_alike_whoever_has_the_address() {
+async fn registering_gives_the_same_answer_for_every_kind_of_address() {
     let app = with_all_kinds().await;
     let (mut seen, mut costs) = (Vec::new(), Vec::new());
     for email in ADDRESSES {
@@ -49,7 +49,7 @@ async fn a_registration_is_answered_alike_whoever_has_the_address() {
     }
     assert_alike(&seen);
     assert_eq!(costs, [1; 5]);
-    // What is wrong with the other fields is said alike, too.
+    // Errors in other fields are the same, too.
     let mut seen = Vec::new();
     for email in ADDRESSES {
         let fields = json!({ "email": email, "password": "password", "username": "confirmed" });
@@ -59,7 +59,7 @@ async fn a_registration_is_answered_alike_whoever_has_the_address() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_answered_alike_and_costs_one_hash_whoever_is_asked_for() {
+async fn a_wrong_password_gives_the_same_answer_and_costs_one_hash_for_every_name() {
     let app = with_all_kinds().await;
     let (mut seen, mut costs) = (Vec::new(), Vec::new());
     let names = ADDRESSES[..4].iter().map(|email| ("email", *email));
@@ -79,11 +79,11 @@ async fn a_wrong_password_is_answered_alike_and_costs_one_hash_whoever_is_asked_
 }
 
 #[tokio::test]
-async fn a_mail_is_promised_alike_whoever_has_the_address() {
+async fn asking_for_a_mail_gives_the_same_answer_for_every_kind_of_address() {
     let app = with_all_kinds().await;
     for path in ["/resend", "/password/forgot"] {
         let mut seen = Vec::new();
-        // The second time an address has its mail already, and its next one waits.
+        // The second time, the address has its mail already, and the next one waits.
         for email in ADDRESSES.into_iter().chain(ADDRESSES) {
             let answer = post_from(&app, "198.51.100.1", path, &json!({ "email": email })).await;
             seen.push(answer.expect(202).appearance());
@@ -92,7 +92,7 @@ async fn a_mail_is_promised_alike_whoever_has_the_address() {
     }
 }
 
-/// A body without what differs from account to account, and what is the same for whoever looks.
+/// An answer without the values that differ between any two accounts.
 fn shape(answer: &Answer) -> (u16, std::collections::BTreeSet<String>, Value) {
     let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     for pointer in
@@ -111,10 +111,10 @@ fn shape(answer: &Answer) -> (u16, std::collections::BTreeSet<String>, Value) {
 }
 
 #[tokio::test]
-async fn registering_somebody_elses_address_and_signing_in_tells_nothing() {
+async fn registering_the_address_of_another_user_and_signing_in_reveals_nothing() {
     let app = with_all_kinds().await;
     let mut seen = Vec::new();
-    // The limits know who is throttled, whoever asks; the account does not matter there.
+    // Without the throttled address: limits count names, whether or not they have an account.
     for email in &ADDRESSES[..4] {
         let mut claimant = Actor::new(&app, "claimant");
         claimant.email = (*email).to_owned();
@@ -123,11 +123,11 @@ async fn registering_somebody_elses_address_and_signing_in_tells_nothing() {
         let login = claimant.sign_in().await;
         assert_eq!(app.inside.hasher.computed() - before, 1);
         let cookie = login.set_cookie().unwrap().replace(claimant.token(), "…");
-        let mut story = vec![shape(&login), shape(&claimant.get("/me").await.expect(200))];
-        story.push(shape(&claimant.get("/sessions").await.expect(403)));
-        story.push(shape(&claimant.post("/resend").await.expect(202)));
-        story.push(shape(&claimant.post("/logout").await.expect(204)));
-        seen.push((cookie, story));
+        let mut answers = vec![shape(&login), shape(&claimant.get("/me").await.expect(200))];
+        answers.push(shape(&claimant.get("/sessions").await.expect(403)));
+        answers.push(shape(&claimant.post("/resend").await.expect(202)));
+        answers.push(shape(&claimant.post("/logout").await.expect(204)));
+        seen.push((cookie, answers));
     }
     assert_alike(&seen);
 }
