@@ -1,13 +1,13 @@
-//! What has had its time goes by itself, however much piled up, and nothing else does.
+//! The cleanup removes expired rows, however many there are, and nothing else.
 
 use chrono::Duration;
 
 use crate::support::{TestApp, eventually, within};
 
-/// More than one batch of anything, and more than one slice of addresses.
+/// More than one batch of every table, and more than one slice of addresses.
 const MANY: &str = "generate_series(1, 10500) n";
 
-/// Rows of each kind that have had their time, `MANY` of each.
+/// Inserts `MANY` expired rows into each table.
 async fn pile_up(app: &TestApp) {
     let old = "timestamptz '2020-01-01'";
     for statement in [
@@ -65,7 +65,7 @@ async fn counts(app: &TestApp) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn whatever_piled_up_goes_and_the_rest_stays() {
+async fn expired_rows_are_removed_and_all_others_stay() {
     let app = crate::security::limited().await;
     let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
     bob.knowing("a wrong guess").try_sign_in(serde_json::json!({})).await.expect(401);
@@ -76,22 +76,24 @@ async fn whatever_piled_up_goes_and_the_rest_stays() {
     pile_up(&app).await;
     let piled = counts(&app).await;
     assert!(piled.iter().zip(&fresh).all(|(piled, fresh)| *piled == fresh + 10_500), "{piled:?}");
-    let _cleaning = app.beside(|_| ()).await;
+    let _instance = app.beside(|_| ()).await;
     let done = async || (counts(&app).await == fresh).then_some(());
-    within(std::time::Duration::from_secs(60), "it is cleaned up", done).await;
+    within(std::time::Duration::from_secs(60), "the expired rows are removed", done).await;
     assert!(ada.passes_the_guard().await && bob.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn an_address_goes_with_its_last_account() {
+async fn an_address_is_forgotten_with_its_last_account() {
     let app = TestApp::start().await;
     let (ada, _bob) = (app.member("ada").await, app.unconfirmed("bob").await);
     app.clock.advance(Duration::days(8));
-    let _cleaning = app.beside(|_| ()).await;
+    let _instance = app.beside(|_| ()).await;
     let addresses = "select string_agg(canonical, ' ' order by canonical) from addresses";
     let known = async || app.database.rows(addresses).await[0][0].clone();
-    eventually("bob's is forgotten", async || (known().await.as_deref() == Some(ada.email.as_str())).then_some(()))
-        .await;
+    eventually("bob's address is forgotten", async || {
+        (known().await.as_deref() == Some(ada.email.as_str())).then_some(())
+    })
+    .await;
     ada.elsewhere().await.delete_account().await.expect(204);
     assert_eq!(known().await, None);
 }

@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "that is how tests fail"
+    reason = "tests fail with a panic, and may print"
 )]
 
 mod support;

@@ -1,4 +1,5 @@
-//! What is under way with the old password when a new one is set comes too late, in whatever order the two arrive.
+//! A request with the old password that is in progress while a new password is set has no effect, in whichever order the two
+//! reach the database.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,14 +13,14 @@ use crate::support::{Actor, Answer, Credential, TestApp};
 
 type Request = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Sends requests one after the other, each as soon as the one before waits for what is held; then lets them go on.
-async fn in_line(database: &TestDatabase, held: Held, requests: Vec<Request>) -> Vec<Answer> {
-    let waiting = line_up(database, requests).await;
+/// Sends requests, each as soon as the one before waits for the held lock, then releases the lock.
+async fn run_in_order(database: &TestDatabase, held: Held, requests: Vec<Request>) -> Vec<Answer> {
+    let waiting = queue_up(database, requests).await;
     drop(held);
     answers(waiting).await
 }
 
-async fn line_up(database: &TestDatabase, requests: Vec<Request>) -> Vec<JoinHandle<Answer>> {
+async fn queue_up(database: &TestDatabase, requests: Vec<Request>) -> Vec<JoinHandle<Answer>> {
     let mut waiting = Vec::new();
     for request in requests {
         waiting.push(tokio::spawn(request));
@@ -52,13 +53,13 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 }
 
 #[tokio::test]
-async fn a_login_that_is_not_done_yet_does_not_survive_a_reset() {
+async fn a_login_in_progress_does_not_survive_a_reset() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
-    // The login has its session by then, and has not committed it.
+    // When it waits for this lock, the login has inserted its session, but not committed it.
     let held = app.database.hold("lock table account_events in exclusive mode").await;
-    let answers = in_line(&app.database, held, vec![login(&ada), reset(&app, token)]).await;
+    let answers = run_in_order(&app.database, held, vec![login(&ada), reset(&app, token)]).await;
     assert_eq!(statuses(&answers), [200, 204]);
     let token = answers[0].json()["session"]["token"].as_str().unwrap().to_owned();
     assert!(!ada.with(Credential::Bearer(token)).is_signed_in().await);
@@ -66,7 +67,7 @@ async fn a_login_that_is_not_done_yet_does_not_survive_a_reset() {
 }
 
 #[tokio::test]
-async fn what_was_proved_with_the_old_password_is_worth_nothing_after_a_reset() {
+async fn changes_checked_with_the_old_password_fail_after_a_reset() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -79,7 +80,7 @@ async fn what_was_proved_with_the_old_password_is_worth_nothing_after_a_reset() 
         Box::pin(async move { renaming.change_username(&json!("eve")).await }),
         Box::pin(async move { leaving.delete_account().await }),
     ];
-    assert_eq!(statuses(&in_line(&app.database, held, requests).await), [204, 401, 401, 401, 401]);
+    assert_eq!(statuses(&run_in_order(&app.database, held, requests).await), [204, 401, 401, 401, 401]);
     let mut ada = ada.knowing(OTHER_PASSWORD);
     ada.sign_in().await;
     assert_eq!(ada.get("/me").await.json()["username"], "ada");
@@ -93,7 +94,7 @@ async fn renewing_a_hash_does_not_bring_the_old_password_back() {
     let token = app.reset_link(&ada).await.token();
     let renewing = app.beside(|settings| settings.bcrypt_cost = 11).await;
     let held = app.database.hold("select 1 from addresses where canonical = 'ada@example.com' for update").await;
-    let answers = in_line(&app.database, held, vec![reset(&app, token), login(&ada.at(&renewing))]).await;
+    let answers = run_in_order(&app.database, held, vec![reset(&app, token), login(&ada.at(&renewing))]).await;
     assert_eq!(statuses(&answers), [204, 200]);
     assert!(!ada.can_sign_in().await);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
@@ -107,14 +108,14 @@ async fn a_password_that_is_changed_while_its_hash_is_renewed_works() {
     let held = app.database.hold("select 1 from addresses where canonical = 'ada@example.com' for update").await;
     let changing = ada.clone();
     let change: Request = Box::pin(async move { changing.change_password(OTHER_PASSWORD).await });
-    let answers = in_line(&app.database, held, vec![login(&ada.at(&renewing)), change]).await;
+    let answers = run_in_order(&app.database, held, vec![login(&ada.at(&renewing)), change]).await;
     assert_eq!(statuses(&answers), [200, 204]);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
     assert!(!ada.can_sign_in().await);
 }
 
 #[tokio::test]
-async fn a_wrong_password_of_an_account_that_goes_meanwhile_is_no_fault() {
+async fn a_wrong_password_while_the_account_is_deleted_is_unauthenticated() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await.with_password("a wrong guess");
     let deleted = app.database.hold("delete from users").await;
@@ -124,7 +125,7 @@ async fn a_wrong_password_of_an_account_that_goes_meanwhile_is_no_fault() {
         Box::pin(async move { changing.change_password(OTHER_PASSWORD).await }),
         Box::pin(async move { leaving.delete_account().await }),
     ];
-    let waiting = line_up(&app.database, requests).await;
+    let waiting = queue_up(&app.database, requests).await;
     deleted.commit().await;
     assert_eq!(statuses(&answers(waiting).await), [401; 3]);
 }
