@@ -1,5 +1,5 @@
-//! What a framework would answer by itself: every error is a problem document, names the fault, and never repeats a
-//! value that somebody typed.
+//! Errors that the framework finds: each is a problem document that names the error and never repeats a value from the
+//! request.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn an_unknown_path_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_gets_the_allowed_ones() {
     let app = TestApp::start().await;
     let cases = [
         ("/register", "GET", "POST"),
@@ -71,7 +71,7 @@ async fn a_body_has_at_most_16_kib() {
 }
 
 #[tokio::test]
-async fn a_body_is_json_and_says_so() {
+async fn a_body_must_be_json_and_have_its_content_type() {
     let app = TestApp::start().await;
     let fields = json!({ "email": "ada@example.com", "password": SECRET }).to_string();
     for path in ["/register", "/login", "/resend"] {
@@ -96,7 +96,7 @@ async fn a_body_is_json_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_one_json_object_is_refused_without_an_echo() {
+async fn anything_but_one_json_object_is_refused_without_an_echo() {
     let app = TestApp::start().await;
     let object = format!("{{\"email\":\"ada@example.com\",\"password\":\"{SECRET}\"}}");
     let mut bodies: Vec<Vec<u8>> = [
@@ -139,7 +139,7 @@ async fn what_is_not_one_json_object_is_refused_without_an_echo() {
 }
 
 #[tokio::test]
-async fn fields_are_judged_without_an_echo() {
+async fn errors_in_fields_do_not_repeat_values() {
     let app = TestApp::start().await;
     let cases: [(String, &[(&str, &str)]); 5] = [
         (
@@ -174,7 +174,7 @@ async fn fields_are_judged_without_an_echo() {
 }
 
 #[tokio::test]
-async fn a_harmless_request_id_is_kept_and_another_replaced() {
+async fn a_harmless_request_id_is_kept_and_any_other_is_replaced() {
     let app = TestApp::start().await;
     let ask = async |id: &[u8]| {
         let answer = app.visitor().request("GET", "/me").header("X-Request-Id", id).send().await.expect(401);
@@ -193,7 +193,7 @@ async fn a_harmless_request_id_is_kept_and_another_replaced() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_the_browser_to_trust_nothing() {
+async fn every_answer_has_security_headers() {
     let app = TestApp::start().await;
     for path in ["/me", "/nothing", "/health/live", "/openapi.json", "/docs/", "/confirm/x", "/dev/mailbox"] {
         let answer = app.visitor().get(path).await;
@@ -209,7 +209,7 @@ async fn every_answer_tells_the_browser_to_trust_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_hardly_http_does_no_harm() {
+async fn malformed_http_does_no_harm() {
     let app = TestApp::start().await;
     let requests: [&[u8]; 6] = [
         b"nonsense\r\n\r\n",
@@ -228,7 +228,7 @@ async fn what_is_hardly_http_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_has_no_effect() {
+async fn a_truncated_body_has_no_effect() {
     let app = TestApp::start().await;
     let fields = json!({ "email": "ada@example.com", "password": SECRET }).to_string();
     let head = format!(
