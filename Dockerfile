@@ -3,9 +3,10 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies first: this layer stays until Cargo.toml, Cargo.lock or build.rs change. Cargo wants to see every file
+# The dependencies first: this layer stays until Cargo.toml, Cargo.lock, build.rs or crates/ change. Cargo needs every file
 # that Cargo.toml names, so tests/main.rs is there too.
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY crates crates
 RUN mkdir src tests \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs tests/main.rs \

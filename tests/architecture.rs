@@ -27,6 +27,12 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The source of the crates beside the service's.
+fn files_of_crates() -> Vec<PathBuf> {
+    let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path().join("src"));
+    crates.flat_map(|folder| rust_files(&folder)).collect()
+}
+
 /// The code of a file: without comments, and without its unit tests, which may use more.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
@@ -171,22 +177,32 @@ fn only_the_session_module_knows_the_session_libraries() {
 #[test]
 fn only_the_configuration_reads_the_environment() {
     for file in rust_files(&root().join("src")) {
-        // Where temporary files go, and who root is, is no setting.
-        let is_free =
-            matches!(module_of(&file).as_str(), "config" | "main") || file.starts_with(root().join("src/db/embedded"));
+        let is_free = matches!(module_of(&file).as_str(), "config" | "main");
+        assert!(is_free || !code(&file).contains("env::var"), "{}", file.display());
+    }
+    for file in files_of_crates() {
+        // It looks for installed programs in PATH, and hands that and the library paths on to them.
+        let is_free = file.ends_with("dev-postgres/src/process.rs") || file.ends_with("dev-postgres/src/programs.rs");
         assert!(is_free || !code(&file).contains("env::var"), "{}", file.display());
     }
 }
 
 #[test]
+fn the_crates_know_nothing_of_the_service() {
+    let files = files_of_crates();
+    assert!(!files.is_empty());
+    for file in files {
+        assert!(!code(&file).to_lowercase().contains("vestibule"), "{} mentions the service", file.display());
+    }
+}
+
+#[test]
 fn every_file_says_what_it_is_for_and_ends_before_it_gets_long() {
-    for folder in ["src", "tests"] {
-        for file in rust_files(&root().join(folder)) {
-            let text = fs::read_to_string(&file).unwrap();
-            let lines = text.lines().count();
-            assert!(lines <= LONGEST_FILE, "{} has {lines} lines", file.display());
-            let is_generated = text.starts_with("// @generated");
-            assert!(is_generated || text.starts_with("//!"), "{} does not say what it is for", file.display());
-        }
+    for file in ["src", "tests", "crates"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST_FILE, "{} has {lines} lines", file.display());
+        let is_generated = text.starts_with("// @generated");
+        assert!(is_generated || text.starts_with("//!"), "{} does not say what it is for", file.display());
     }
 }

@@ -3,9 +3,11 @@
 mod edge;
 mod janitor;
 mod logger;
+mod postgres;
 mod stop;
 
 pub use logger::start_log;
+pub use postgres::{database, operator_database};
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
@@ -15,11 +17,11 @@ use actix_cors::Cors;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
+use dev_postgres::DevPostgres;
 
 use crate::app::{App, Stopping, Told};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
-use crate::db::embedded::{self, Embedded, EmbeddedError};
 use crate::db::{Db, DbError};
 use crate::link::Links;
 use crate::mail::{Delivery, Mailer, MailerParts, TemplateError, Templates};
@@ -36,9 +38,6 @@ const PREFLIGHT_SECONDS: usize = 3600;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
-/// Where an instance says which embedded database it runs; a socket path, no secret.
-const URL_FILE: &str = "postgres.url";
-
 /// The service cannot start. Its text is one line that names what is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -49,8 +48,8 @@ pub enum StartError {
     #[error("LISTEN: {0} cannot be listened on: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// The embedded PostgreSQL does not start.
-    #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
+    #[error("{0}; {advice}", advice = postgres::advice(.0))]
+    Embedded(dev_postgres::Error),
     /// The database URL cannot be read.
     #[error("DATABASE_URL: {0}")]
     Database(DbError),
@@ -71,46 +70,7 @@ pub struct Service {
     listener: TcpListener,
     address: SocketAddr,
     // Stops when the service has stopped.
-    embedded: Option<Embedded>,
-}
-
-/// The database of the settings: the given one, or the embedded one, started here. Blocks while it starts.
-///
-/// # Errors
-/// The embedded PostgreSQL does not start.
-pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
-    if let Some(url) = &settings.database_url {
-        return Ok((url.reveal().to_owned(), None));
-    }
-    let embedded = Embedded::start(&embedded::Settings {
-        data_dir: &settings.data_dir,
-        bin_dir: settings.postgres_bin_dir.as_deref(),
-        durable: true,
-    })?;
-    log::warn!(
-        "using the embedded PostgreSQL {} ({}) in {}: for development only; set DATABASE_URL for anything else",
-        embedded.version(),
-        embedded.source(),
-        settings.data_dir.display()
-    );
-    let url = embedded.url("postgres");
-    // For the commands of an operator beside this instance.
-    if let Err(error) = std::fs::write(settings.data_dir.join(URL_FILE), &url) {
-        log::warn!("commands beside this instance will not find its database: {error}");
-    }
-    Ok((url, Some(embedded)))
-}
-
-/// The database for a command of the operator: also the embedded one of an instance that runs on the same data.
-///
-/// # Errors
-/// As [`database`].
-pub fn operator_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
-    let running = || std::fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
-    match database(settings) {
-        Err(error @ EmbeddedError::InUse { .. }) => running().map(|url| (url, None)).ok_or(error),
-        result => result,
-    }
+    embedded: Option<DevPostgres>,
 }
 
 impl Service {
