@@ -1,5 +1,5 @@
 //! The figures that README and docs quote, each beside a floor that was measured in the same run: `cargo bench`, or
-//! `cargo bench -- answers letters` for some. On a quiet machine; a ratio travels, a time does not.
+//! `cargo bench -- answers mails` for some. On a quiet machine; a ratio travels, a time does not.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ mod support;
 
 mod answers;
 mod import;
-mod letters;
+mod mails;
 mod requests;
 
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ const COST: u32 = 12;
 /// How long one hash takes, without a request around it.
 async fn one_hash(app: &TestApp) -> Duration {
     let began = Instant::now();
-    app.inside.hashing.hash(&Password::new("x"), &HashParameters::random(COST)).await.unwrap();
+    app.inside.hasher.hash(&Password::new("x"), &HashParameters::random(COST)).await.unwrap();
     began.elapsed()
 }
 
@@ -65,8 +65,8 @@ fn main() {
         if is_asked("requests") {
             requests::measure().await;
         }
-        if is_asked("letters") {
-            letters::measure().await;
+        if is_asked("mails") {
+            mails::measure().await;
         }
         if is_asked("import") {
             import::measure().await;

@@ -1,9 +1,8 @@
-//! What an error says, with its causes: many libraries say "db error" and keep to themselves which.
+//! The text of an error with its causes: many libraries say "db error" and not which.
 
 use std::error::Error;
 
-/// An error with its causes, in one line; a cause that the text ends with already is not said twice.
-#[must_use]
+/// An error with its causes, in one line. A cause that the text already ends with is not repeated.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,11 +1,11 @@
-//! The clock, as a value: what expires is tested by moving it, not by sleeping.
+//! The clock as a value, so that tests of what expires move it instead of sleeping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 
-/// The time that the service goes by. Clones share one offset.
+/// The time of the service. Clones share one offset.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset_seconds: Arc<AtomicI64>,
@@ -13,13 +13,12 @@ pub struct Clock {
 
 impl Clock {
     /// The current time, in the microseconds that PostgreSQL keeps.
-    #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         let offset = Duration::seconds(self.offset_seconds.load(Ordering::Relaxed));
         Utc::now().trunc_subsecs(6) + offset
     }
 
-    /// Moves this clock, and all its clones, by `duration`; for tests of what expires.
+    /// Moves this clock and all its clones, for tests.
     pub fn advance(&self, duration: Duration) {
         self.offset_seconds.fetch_add(duration.num_seconds(), Ordering::Relaxed);
     }

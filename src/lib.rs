@@ -1,35 +1,68 @@
-//! Vestibule: sign-up, sign-in and e-mail confirmation as a ready-to-run JSON service.
+//! Vestibule: sign-up, sign-in and email confirmation as a ready-to-run JSON service.
 //!
-//! The modules, read from top to bottom, are the story: *somebody registers, proves a password, is given a session,
-//! receives a mail, spends its link, and only then passes the guard.* Each module uses only modules above it;
-//! `tests/architecture.rs` keeps it so.
+//! [`config::Settings`] is what can be set; [`server::Service`] is the service itself, to run in a process of your own:
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use vestibule::clock::Clock;
+//! use vestibule::config::Settings;
+//! use vestibule::server::Service;
+//!
+//! #[derive(Parser)]
+//! struct Arguments {
+//!     #[command(flatten)]
+//!     settings: Settings,
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let service = Service::prepare(&Arguments::parse().settings, Clock::default())?;
+//!     println!("listening on {}", service.address());
+//!     Ok(service.run(true).await?)
+//! }
+//! ```
+//!
+//! The modules are in import order: each uses only modules above it, and `tests/architecture.rs` checks that. Those hidden
+//! from this documentation are internals, public only for the command line, tests, benches and fuzz targets.
 
 // What everything stands on.
+#[doc(hidden)]
 pub mod cause;
 pub mod clock;
 pub mod config;
+#[doc(hidden)]
 pub mod db;
 
-// Who somebody is, and how they show it. None of these knows HTTP.
-pub mod client;
+// The data and the mechanisms. None of these knows HTTP, except how a session travels.
+#[doc(hidden)]
+pub mod request;
+#[doc(hidden)]
 pub mod password;
+#[doc(hidden)]
 pub mod user;
-pub mod event;
+#[doc(hidden)]
+pub mod audit;
+#[doc(hidden)]
 pub mod link;
+#[doc(hidden)]
 pub mod throttle;
+#[doc(hidden)]
 pub mod mail;
-
-// What an answer can be, and who may ask.
-pub mod app;
-pub mod problem;
-pub mod proof;
+#[doc(hidden)]
 pub mod session;
-pub mod operator;
-pub mod guard;
-pub mod body;
-pub mod page;
 
-// What people can do, and the house it happens in.
+// Everything that can be done to an account.
+#[doc(hidden)]
+pub mod account;
+
+// From HTTP to an operation and back.
+#[doc(hidden)]
+pub mod app;
+#[doc(hidden)]
+pub mod problem;
+#[doc(hidden)]
+pub mod http;
+#[doc(hidden)]
 pub mod flows;
 pub mod openapi;
 pub mod server;

@@ -1,4 +1,4 @@
-//! The contract as an OpenAPI 3.1 document: info, tags, security schemes; the operations come from the route table.
+//! The OpenAPI 3.1 document: info, tags and security schemes. The operations come from the route table.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
@@ -9,12 +9,12 @@ use utoipa::{OpenApi as _, ToSchema as _};
 use crate::flows::Operations;
 use crate::problem::ProblemBody;
 
-const DESCRIPTION: &str = "Sign-up, sign-in and e-mail confirmation. Everyone may enter the vestibule; only confirmed \
-users pass the inner door.\n\nErrors are `application/problem+json` (RFC 9457); `code` is stable, and `type` leads to \
-its explanation. Every answer has an `X-Request-Id`. `HEAD` works where `GET` does.";
+const DESCRIPTION: &str = "Sign-up, sign-in and email confirmation. Anyone can register, sign in and see their account; \
+everything else needs a confirmed email address and answers `403 unconfirmed` until then.\n\nErrors are \
+`application/problem+json` (RFC 9457); `code` is stable, and `type` is a page that explains it. Every answer has an \
+`X-Request-Id`. `HEAD` works where `GET` does.";
 
 /// The document, for a service whose session cookie is called `cookie_name`.
-#[must_use]
 pub fn document(cookie_name: &str) -> OpenApi {
     let mut document = Operations::openapi();
     document.info = InfoBuilder::new()
@@ -25,11 +25,11 @@ pub fn document(cookie_name: &str) -> OpenApi {
         .build();
     document.servers = Some(vec![ServerBuilder::new().url("/").description(Some("This service")).build()]);
     document.tags = Some(vec![
-        tag("account", "Who somebody is: register, confirm, look"),
-        tag("password", "Forgotten, reset, changed"),
-        tag("session", "Where somebody is signed in"),
-        tag("operation", "Health, errors and the contract itself"),
-        tag("development", "On one's own machine only"),
+        tag("account", "Accounts: register, confirm, view, change, delete"),
+        tag("password", "Passwords: forgotten, reset, changed"),
+        tag("session", "Sessions: sign in, sign out, list, end"),
+        tag("operation", "Health, error codes and this document"),
+        tag("development", "On your own machine only"),
     ]);
     let mut components = document.components.take().unwrap_or_else(|| ComponentsBuilder::new().build());
     let mut schemas = Vec::new();
@@ -39,13 +39,13 @@ pub fn document(cookie_name: &str) -> OpenApi {
     components.add_security_scheme("session_cookie", cookie_scheme(cookie_name));
     components.add_security_scheme("bearer", bearer_scheme());
     document.components = Some(components);
-    // Said, not left out: these operations ask for nobody.
+    // Explicit: operations without a security requirement need no credentials.
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
             operation.security.get_or_insert_with(|| vec![SecurityRequirement::default()]);
         }
     }
-    // A body that a session makes needless cannot be required; utoipa cannot say so in the attribute.
+    // A session makes this body optional; utoipa has no attribute for that.
     let resend = document.paths.paths.get_mut("/resend").and_then(|item| item.post.as_mut());
     if let Some(RefOr::T(body)) = resend.and_then(|operation| operation.request_body.as_mut()) {
         body.required = Some(Required::False);
@@ -53,10 +53,10 @@ pub fn document(cookie_name: &str) -> OpenApi {
     document
 }
 
-/// The document as text, ending with a line feed.
+/// The document as text, with a line feed at its end.
 ///
 /// # Errors
-/// None that happens; the library has one.
+/// None that happens; serialising has one.
 pub fn json() -> serde_json::Result<String> {
     Ok(document("session").to_pretty_json()? + "\n")
 }

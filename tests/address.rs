@@ -51,9 +51,9 @@ async fn the_newest_three_unconfirmed_accounts_of_an_address_are_kept() {
 async fn who_squats_an_address_gains_nothing_when_its_owner_confirms() {
     let app = TestApp::start().await;
     let squatter = claimant(&app, "eve", "ada@example.com").await;
-    let squatters_link = app.mailbox.letter_to("ada@example.com").await.path();
+    let squatters_link = app.mailbox.mail_to("ada@example.com").await.path();
     let mut ada = claimant(&app, "ada", "ada@example.com").await;
-    let links = app.mailbox.letters_to("ada@example.com", 2).await;
+    let links = app.mailbox.mails_to("ada@example.com", 2).await;
     ada.post(&links[0].path()).await.expect(200);
 
     assert!(ada.passes_the_guard().await);
@@ -69,7 +69,7 @@ async fn who_squats_an_address_gains_nothing_when_its_owner_confirms() {
 async fn the_link_confirms_the_account_that_it_was_sent_for_and_no_other() {
     let app = TestApp::start().await;
     let first = claimant(&app, "first", "ada@example.com").await;
-    let firsts_link = app.mailbox.letter_to("ada@example.com").await.path();
+    let firsts_link = app.mailbox.mail_to("ada@example.com").await.path();
     let second = claimant(&app, "second", "ada@example.com").await;
     second.post(&firsts_link).await.expect(200);
     assert!(first.passes_the_guard().await);
@@ -82,17 +82,17 @@ async fn an_owned_address_can_be_registered_but_never_confirmed() {
     let ada = app.member("ada").await;
     let mut eve = claimant(&app, "eve", &ada.email).await;
 
-    let letters = app.mailbox.exactly(&ada.email, 2).await;
-    assert!(letters[0].subject.contains("already have an account"), "{}", letters[0].subject);
-    assert!(letters[0].links.is_empty() && !letters[0].text.contains("/confirm/") && !letters[0].html.contains("href"));
+    let mails = app.mailbox.exactly(&ada.email, 2).await;
+    assert!(mails[0].subject.contains("already have an account"), "{}", mails[0].subject);
+    assert!(mails[0].links.is_empty() && !mails[0].text.contains("/confirm/") && !mails[0].html.contains("href"));
 
     assert_eq!(eve.get("/me").await.expect(200).json()["confirmed"], false);
     eve.get("/sessions").await.expect_problem(403, "unconfirmed");
     eve.post("/resend").await.expect(202);
-    let letters = app.mailbox.exactly(&ada.email, 3).await;
-    assert!(letters[0].links.is_empty());
-    // The owner's old link is none for the newcomer either.
-    eve.post(&letters[2].path()).await.expect(200);
+    let mails = app.mailbox.exactly(&ada.email, 3).await;
+    assert!(mails[0].links.is_empty());
+    // The owner's old link is none for the imported either.
+    eve.post(&mails[2].path()).await.expect(200);
     eve.sign_in().await;
     assert!(!eve.passes_the_guard().await);
     assert!(ada.passes_the_guard().await);
@@ -145,8 +145,8 @@ async fn spellings_of_one_address_are_one_address() {
         claimants.push(claimant(&app, &format!("claimant{number}"), spelling).await);
     }
     assert_eq!(app.database.number("select count(distinct email_canonical) from users").await, 1);
-    let letter = app.mailbox.letter_to(spellings[1]).await;
-    app.visitor().post(&letter.path()).await.expect(200);
+    let mail = app.mailbox.mail_to(spellings[1]).await;
+    app.visitor().post(&mail.path()).await.expect(200);
     assert!(!claimants[0].is_signed_in().await && !claimants[2].is_signed_in().await);
     assert!(claimants[1].passes_the_guard().await);
     claimants[1].email = spellings[2].into();
@@ -159,8 +159,8 @@ async fn look_alikes_are_different_addresses() {
     let app = TestApp::start().await;
     for email in ["mike@example.com", "mıke@example.com", "mike+news@example.com"] {
         claimant(&app, "mike", email).await;
-        let letter = app.mailbox.letter_to(email).await;
-        app.visitor().post(&letter.path()).await.expect(200);
+        let mail = app.mailbox.mail_to(email).await;
+        app.visitor().post(&mail.path()).await.expect(200);
     }
     assert_eq!(app.database.number("select count(*) from users where confirmed_at is not null").await, 3);
 }
@@ -170,7 +170,7 @@ async fn accounts_that_nobody_confirms_vanish_after_seven_days() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let bob = app.unconfirmed("bob").await;
-    let bobs_link = app.mailbox.letter_to(&bob.email).await.path();
+    let bobs_link = app.mailbox.mail_to(&bob.email).await.path();
     app.clock.advance(chrono::Duration::days(7) - chrono::Duration::hours(1));
     let count = "select count(*) from users";
     // An instance cleans up when it starts.

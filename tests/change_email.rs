@@ -42,7 +42,7 @@ async fn the_old_address_is_free_for_somebody_else() {
     let bob = app.visitor().reached_at("ada@example.com").knowing("bobs-own-orbit-of-kettles-9");
     let fields = json!({ "email": bob.email, "password": bob.password, "username": "bob" });
     bob.register_as(fields).await.expect(202);
-    let confirm = app.mailbox.letter_about(&bob.email, "Confirm your address").await.path();
+    let confirm = app.mailbox.mail_about(&bob.email, "Confirm your address").await.path();
     app.visitor().post(&confirm).await.expect(200);
     let me = bob.try_sign_in(json!({})).await.expect(200).json();
     assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("bob"), &json!(true)));
@@ -68,8 +68,8 @@ async fn an_address_that_belongs_to_somebody_answers_the_same_and_its_owner_is_t
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let taken = ada.change_email(&bob.email).await.expect(202);
-    let letter = app.mailbox.letter_about(&bob.email, TAKEN).await;
-    assert!(letter.links.is_empty(), "{}", letter.text);
+    let mail = app.mailbox.mail_about(&bob.email, TAKEN).await;
+    assert!(mail.links.is_empty(), "{}", mail.text);
     assert_eq!(app.mailbox.count_about(&bob.email, NEW_ADDRESS).await, 0);
     assert_eq!(app.mailbox.count_about(&ada.email, NOTICE).await, 1);
     let free = ada.change_email(NEW).await.expect(202);
@@ -117,7 +117,7 @@ async fn registrations_of_the_new_address_disappear() {
     let ada = app.member("ada").await;
     let rival = app.visitor().reached_at(NEW);
     rival.register_as(json!({ "email": NEW, "password": rival.password, "username": "rival" })).await.expect(202);
-    let confirm = app.mailbox.letter_to(NEW).await.path();
+    let confirm = app.mailbox.mail_to(NEW).await.path();
     assert!(rival.can_sign_in().await);
     let (link, _) = app.email_change(&ada, NEW).await;
     app.visitor().post(&link).await.expect(200);
@@ -132,7 +132,7 @@ async fn when_a_registration_proves_the_address_first_the_change_comes_too_late(
     let ada = app.member("ada").await;
     let bob = app.visitor().reached_at(NEW);
     bob.register_as(json!({ "email": NEW, "password": bob.password, "username": "bob" })).await.expect(202);
-    let confirm = app.mailbox.letter_to(NEW).await.path();
+    let confirm = app.mailbox.mail_to(NEW).await.path();
     let (link, _) = app.email_change(&ada, NEW).await;
     app.visitor().post(&confirm).await.expect(200);
     app.visitor().get(&link).await.expect_problem(410, "link_used");
@@ -221,5 +221,5 @@ async fn one_account_writes_to_ten_strangers_an_hour_and_no_more() {
     app.mailbox.exactly("one-more@example.org", 0).await;
     app.clock.advance(Duration::seconds(told));
     ada.elsewhere().await.change_email("one-more@example.org").await.expect(202);
-    app.mailbox.letter_about("one-more@example.org", NEW_ADDRESS).await;
+    app.mailbox.mail_about("one-more@example.org", NEW_ADDRESS).await;
 }

@@ -70,7 +70,7 @@ async fn when_the_address_belongs_to_somebody_else_meanwhile_nothing_changes() {
     app.visitor().post(&link).await.expect(200);
     let bob = app.visitor().reached_at(OLD).knowing("bobs-own-orbit-of-kettles-9");
     bob.register_as(json!({ "email": OLD, "password": bob.password, "username": "bob" })).await.expect(202);
-    let confirm = app.mailbox.letter_about(OLD, "Confirm your address").await.path();
+    let confirm = app.mailbox.mail_about(OLD, "Confirm your address").await.path();
     app.visitor().post(&confirm).await.expect(200);
     for _ in 0..2 {
         app.visitor().post(&undo).await.expect_problem(410, "link_used");
@@ -152,13 +152,13 @@ async fn a_browser_sees_what_the_link_does_before_and_after() {
 }
 
 #[tokio::test]
-async fn the_two_letters_name_both_addresses_and_who_asked() {
+async fn the_two_mails_name_both_addresses_and_who_asked() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.email_change(&ada, EVIL).await;
     for (to, subject) in [(OLD, NOTICE), (EVIL, NEW_ADDRESS)] {
-        let letter = app.mailbox.letter_about(to, subject).await;
-        for part in [&letter.text, &letter.html] {
+        let mail = app.mailbox.mail_about(to, subject).await;
+        for part in [&mail.text, &mail.html] {
             assert!(part.contains(OLD) && part.contains(EVIL) && part.contains("127.0.0.1"), "{part}");
         }
     }

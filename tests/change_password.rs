@@ -61,8 +61,8 @@ async fn the_owner_is_told_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.change_password(OTHER_PASSWORD).await.expect(204);
-    let letter = app.mailbox.letter_about(&ada.email, CHANGED).await;
-    assert!(letter.links.is_empty() && !letter.text.contains(OTHER_PASSWORD), "{}", letter.text);
+    let mail = app.mailbox.mail_about(&ada.email, CHANGED).await;
+    assert!(mail.links.is_empty() && !mail.text.contains(OTHER_PASSWORD), "{}", mail.text);
 }
 
 #[tokio::test]

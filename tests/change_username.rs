@@ -90,7 +90,7 @@ async fn only_a_confirmed_account_may() {
 async fn ten_changes_an_hour_are_enough_and_none_is_none() {
     let app = crate::security::limited().await;
     let ada = app.member("ada").await;
-    let events = "select count(*) from events where kind = 'username_changed'";
+    let events = "select count(*) from account_events where kind = 'username_changed'";
     for _ in 0..20 {
         ada.change_username(&json!("ada")).await.expect(200);
     }

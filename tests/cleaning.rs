@@ -15,8 +15,8 @@ async fn pile_up(app: &TestApp) {
             "insert into addresses select 'old' || n || '@example.com', '$2b$10$......................', {old} from {MANY}"
         ),
         format!(
-            "insert into users (id, email, email_canonical, password_hash, password_set_at, created_at) \
-             select gen_random_uuid(), canonical, canonical, 'x', {old}, {old} from addresses where canonical like 'old%'"
+            "insert into users (id, email, email_canonical, password_hash, password_set_at, credential_version, created_at) \
+             select gen_random_uuid(), canonical, canonical, 'x', {old}, gen_random_uuid(), {old} from addresses where canonical like 'old%'"
         ),
         format!(
             "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, ip) \
@@ -24,16 +24,16 @@ async fn pile_up(app: &TestApp) {
              {old}, 60, '127.0.0.1' from {MANY}"
         ),
         format!(
-            "insert into mails (id, user_id, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
+            "insert into outbox (id, user_id, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
              select gen_random_uuid(), (select id from users where username = 'ada'), 'confirm_email', '{{}}', 'sent', {old}, \
              {old}, 1, false from {MANY}"
         ),
-        format!("insert into departures select gen_random_uuid(), 'a@example.com', 'confirm_email', {old} from {MANY}"),
-        format!("insert into account_throttles select sha256(n::text::bytea), 3, null, {old} from {MANY}"),
+        format!("insert into sent_mails select gen_random_uuid(), 'a@example.com', 'confirm_email', {old} from {MANY}"),
+        format!("insert into login_throttles select sha256(n::text::bytea), 3, null, {old} from {MANY}"),
         format!("insert into client_throttles select '10.0.0.0'::inet + n, 'login', 3, {old} from {MANY}"),
         format!(
-            "insert into events (id, user_id, kind, at) select gen_random_uuid(), (select id from users where username = \
-             'ada'), 'signed_in', {old} from {MANY}"
+            "insert into account_events (id, user_id, kind, actor, at) select gen_random_uuid(), (select id from users where \
+             username = 'ada'), 'signed_in', 'owner', {old} from {MANY}"
         ),
         format!(
             "insert into email_changes select gen_random_uuid(), (select id from users where username = 'ada'), 'a@b.de', \
@@ -48,11 +48,11 @@ const TABLES: [&str; 9] = [
     "addresses",
     "users",
     "sessions",
-    "mails",
-    "departures",
-    "account_throttles",
+    "outbox",
+    "sent_mails",
+    "login_throttles",
     "client_throttles",
-    "events",
+    "account_events",
     "email_changes",
 ];
 

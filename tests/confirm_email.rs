@@ -11,7 +11,7 @@ use crate::support::TestApp;
 async fn looking_at_a_link_changes_nothing_and_the_click_still_works() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     let head = app.visitor().request("HEAD", &path).send().await.expect(200);
     assert!(head.body.is_empty());
     for _ in 0..5 {
@@ -32,7 +32,7 @@ async fn looking_at_a_link_changes_nothing_and_the_click_still_works() {
 async fn a_link_confirms_once_and_then_says_so() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     app.visitor().post(&path).await.expect(200);
     let confirmed_at = "select confirmed_at from users";
     let before = app.database.rows(confirmed_at).await;
@@ -49,7 +49,7 @@ async fn a_link_confirms_once_and_then_says_so() {
 async fn a_link_ends_after_its_time() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     let link = app.visitor().get(&path).await.json();
     let expires_at: chrono::DateTime<chrono::Utc> = link["expires_at"].as_str().unwrap().parse().unwrap();
     app.clock.advance(expires_at - app.clock.now() - Duration::seconds(30));
@@ -65,19 +65,19 @@ async fn a_link_ends_after_its_time() {
 async fn the_lifetime_of_a_link_is_a_setting() {
     let app = TestApp::with(|settings| settings.confirm_ttl = std::time::Duration::from_secs(7200)).await;
     let ada = app.unconfirmed("ada").await;
-    let letter = app.mailbox.letter_to(&ada.email).await;
-    assert!(letter.text.contains("2 hours"));
+    let mail = app.mailbox.mail_to(&ada.email).await;
+    assert!(mail.text.contains("2 hours"));
     app.clock.advance(Duration::minutes(119));
-    app.visitor().get(&letter.path()).await.expect(200);
+    app.visitor().get(&mail.path()).await.expect(200);
     app.clock.advance(Duration::minutes(2));
-    app.visitor().post(&letter.path()).await.expect_problem(410, "link_expired");
+    app.visitor().post(&mail.path()).await.expect_problem(410, "link_expired");
 }
 
 #[tokio::test]
 async fn a_link_that_was_changed_opens_nothing() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let token = app.mailbox.letter_to(&ada.email).await.token();
+    let token = app.mailbox.mail_to(&ada.email).await.token();
     let changed = (0..token.len()).step_by(5).chain([token.len() - 1]).map(|at| {
         let other = if &token[at..=at] == "A" { "B" } else { "A" };
         format!("{}{other}{}", &token[..at], &token[at + 1..])
@@ -108,7 +108,7 @@ async fn a_link_that_was_changed_opens_nothing() {
 async fn a_link_of_another_service_opens_nothing() {
     let (app, other) = (TestApp::start().await, TestApp::start().await);
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     other.visitor().post(&path).await.expect_problem(422, "link_invalid");
 }
 
@@ -118,7 +118,7 @@ async fn a_former_key_still_opens_its_links_and_a_foreign_one_none() {
     let ring = |text: &str| vestibule::config::key_ring(text).ok();
     let app = TestApp::with(|settings| settings.secret_key = ring(&old)).await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     let foreign = app.beside(|settings| settings.secret_key = ring(&new)).await;
     foreign.visitor().post(&path).await.expect_problem(422, "link_invalid");
     let rotated = app.beside(|settings| settings.secret_key = ring(&format!("{new},{old}"))).await;
@@ -140,17 +140,17 @@ async fn a_link_leads_to_the_service_whatever_host_the_request_named() {
     let request = visitor.request("POST", "/register").json(&fields).header("Host", "evil.example");
     let request = request.header("X-Forwarded-Host", "evil.example").header("Forwarded", "host=evil.example");
     request.send().await.expect(202);
-    let letter = app.mailbox.letter_to("ada@example.com").await;
-    assert!(letter.link().starts_with(&format!("{}/confirm/", app.http.base)), "{}", letter.link());
-    assert!(!letter.text.contains("evil") && !letter.html.contains("evil"));
+    let mail = app.mailbox.mail_to("ada@example.com").await;
+    assert!(mail.link().starts_with(&format!("{}/confirm/", app.http.base)), "{}", mail.link());
+    assert!(!mail.text.contains("evil") && !mail.html.contains("evil"));
 }
 
 #[tokio::test]
 async fn a_link_can_lead_to_a_front_end() {
     let app = TestApp::with_flags(&["--confirm-url", "https://app.example.com/#/confirm?t={token}"]).await;
     let ada = app.unconfirmed("ada").await;
-    let letter = app.mailbox.letter_to(&ada.email).await;
-    let token = letter.link().strip_prefix("https://app.example.com/#/confirm?t=").unwrap();
+    let mail = app.mailbox.mail_to(&ada.email).await;
+    let token = mail.link().strip_prefix("https://app.example.com/#/confirm?t=").unwrap();
     app.visitor().post(&format!("/confirm/{token}")).await.expect(200);
 }
 
@@ -158,7 +158,7 @@ async fn a_link_can_lead_to_a_front_end() {
 async fn a_browser_gets_a_page_with_one_button() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     let page = app.visitor().request("GET", &path).by_browser().send().await.expect(200);
     assert_eq!(page.content_type(), Some("text/html"));
     let html = page.text();
@@ -183,7 +183,7 @@ async fn a_browser_gets_a_page_with_one_button() {
 async fn a_browser_gets_a_page_for_a_link_that_opens_nothing() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     app.clock.advance(Duration::hours(25));
     for (path, status) in [(path.as_str(), 410), ("/confirm/nonsense", 422)] {
         for method in ["GET", "POST"] {

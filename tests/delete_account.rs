@@ -64,7 +64,7 @@ async fn address_and_username_are_free_again() {
     ada.delete_account().await.expect(204);
     let fields = json!({ "email": ada.email, "password": "another-orbit-of-kettles-9", "username": "ADA" });
     app.visitor().register_as(fields).await.expect(202);
-    let link = app.mailbox.letter_about(&ada.email, "Confirm your address").await.path();
+    let link = app.mailbox.mail_about(&ada.email, "Confirm your address").await.path();
     app.visitor().post(&link).await.expect(200);
     let me = ada.knowing("another-orbit-of-kettles-9").try_sign_in(json!({})).await.expect(200).json();
     assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("ADA"), &json!(true)));
@@ -83,14 +83,14 @@ async fn others_who_registered_the_address_keep_their_accounts() {
 }
 
 #[tokio::test]
-async fn letters_that_wait_never_leave_and_links_that_left_open_nothing() {
+async fn mails_that_wait_never_leave_and_links_that_left_open_nothing() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (change, undo) = app.email_change(&ada, "ada@example.org").await;
     let token = app.reset_link(&ada).await.token();
     // It waits once more, as behind a mail server that is away.
-    let wait = "update mails set id = gen_random_uuid(), state = 'queued', due_at = due_at + interval '1 hour' \
-                where letter = 'reset_password'";
+    let wait = "update outbox set id = gen_random_uuid(), state = 'queued', due_at = due_at + interval '1 hour' \
+                where kind = 'reset_password'";
     app.database.rows(wait).await;
     ada.delete_account().await.expect(204);
     app.advance_and_deliver(Duration::hours(2)).await;
@@ -108,8 +108,8 @@ async fn a_confirmed_account_gets_one_farewell_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     ada.delete_account().await.expect(204);
-    let letter = app.mailbox.letter_about(&ada.email, FAREWELL).await;
-    assert!(letter.links.is_empty(), "{}", letter.text);
+    let mail = app.mailbox.mail_about(&ada.email, FAREWELL).await;
+    assert!(mail.links.is_empty(), "{}", mail.text);
     assert_eq!(app.mailbox.count_about(&ada.email, FAREWELL).await, 1);
 }
 
@@ -117,7 +117,7 @@ async fn a_confirmed_account_gets_one_farewell_without_a_link() {
 async fn an_unconfirmed_account_may_leave_and_its_address_hears_nothing() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    app.mailbox.letter_to(&ada.email).await;
+    app.mailbox.mail_to(&ada.email).await;
     delete_with(&ada, "wrong").await.expect_problem(403, "wrong_password");
     ada.delete_account().await.expect(204);
     assert!(!ada.is_signed_in().await && !ada.can_sign_in().await);

@@ -1,4 +1,4 @@
-//! `/dev/mailbox`: the letters that would have been sent, on one's own machine and nowhere else.
+//! `/dev/mailbox`: the mails that would have been sent, on one's own machine and nowhere else.
 
 use crate::support::smtp::SmtpCatcher;
 use crate::support::{Actor, TestApp};
@@ -11,11 +11,11 @@ async fn ids(visitor: &Actor) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_letters_are_listed_newest_first_and_shown_one_by_one() {
+async fn the_mails_are_listed_newest_first_and_shown_one_by_one() {
     let app = TestApp::start().await;
     for name in ["ada", "bob"] {
         let actor = app.unconfirmed(name).await;
-        app.mailbox.letter_to(&actor.email).await;
+        app.mailbox.mail_to(&actor.email).await;
     }
     let list = app.visitor().get("/dev/mailbox").await.json();
     assert_eq!(
@@ -34,7 +34,7 @@ async fn it_can_be_emptied() {
     let app = TestApp::start().await;
     app.visitor().delete("/dev/mailbox").await.expect(204);
     let ada = app.unconfirmed("ada").await;
-    app.mailbox.letter_to(&ada.email).await;
+    app.mailbox.mail_to(&ada.email).await;
     let id = ids(&app.visitor()).await.remove(0);
     app.visitor().delete("/dev/mailbox").await.expect(204);
     assert!(ids(&app.visitor()).await.is_empty());
@@ -42,7 +42,7 @@ async fn it_can_be_emptied() {
 }
 
 #[tokio::test]
-async fn an_unknown_letter_is_not_found() {
+async fn an_unknown_mail_is_not_found() {
     let app = TestApp::start().await;
     for path in [UNKNOWN, "/dev/mailbox/nonsense", "/dev/mailbox/..%2fsecret"] {
         app.visitor().get(path).await.expect_problem(404, "not_found");
@@ -58,7 +58,7 @@ async fn a_browser_gets_pages_that_run_nothing() {
     let fields = serde_json::json!({ "email": visitor.email, "password": visitor.password });
     let request = visitor.request("POST", "/register").json(&fields).header("User-Agent", "<script>alert(1)</script>");
     request.send().await.expect(202);
-    app.mailbox.letter_to(&visitor.email).await;
+    app.mailbox.mail_to(&visitor.email).await;
     let id = ids(&visitor).await.remove(0);
     for path in ["/dev/mailbox".to_owned(), format!("/dev/mailbox/{id}")] {
         let page = visitor.request("GET", &path).by_browser().send().await.expect(200);
@@ -66,8 +66,8 @@ async fn a_browser_gets_pages_that_run_nothing() {
         assert!(page.text().contains(&visitor.email) && !page.text().contains("<script"), "{}", page.text());
         assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     }
-    let letter = visitor.request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.text();
-    assert!(letter.contains("<iframe") && letter.contains("sandbox"), "{letter}");
+    let mail = visitor.request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.text();
+    assert!(mail.contains("<iframe") && mail.contains("sandbox"), "{mail}");
 }
 
 #[tokio::test]
@@ -86,6 +86,6 @@ async fn it_can_be_forced_on() {
     let url = smtp.url.clone();
     let app = TestApp::with_flags(&["--smtp-url", &url, "--dev-mailbox", "on"]).await;
     let ada = app.unconfirmed("ada").await;
-    app.mailbox.letter_to(&ada.email).await;
-    assert!(smtp.letters().is_empty());
+    app.mailbox.mail_to(&ada.email).await;
+    assert!(smtp.mails().is_empty());
 }

@@ -1,5 +1,5 @@
-//! Moving in with a hash of each real library (`tests/fixtures/foreign_hashes.py`): the password works as it did at home,
-//! and the hash is ours afterwards.
+//! Importing a hash of each real library (`crates/foreign-hashes/tests/fixtures`): the password works as it did there, and
+//! the hash is ours afterwards.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,13 @@ struct Foreign {
     flask_security_salt: Option<String>,
 }
 
-/// What can be imported in one run: those of one secret.
+/// What can be imported in one run: the hashes with one secret.
 fn by_secret() -> BTreeMap<Option<(&'static str, String)>, Vec<Foreign>> {
-    let all: Vec<Foreign> = serde_json::from_str(include_str!("fixtures/foreign_hashes.json")).unwrap();
+    let all: Vec<Foreign> =
+        serde_json::from_str(include_str!("../crates/foreign-hashes/tests/fixtures/hashes.json")).unwrap();
     let mut groups = BTreeMap::<_, Vec<Foreign>>::new();
     for foreign in all {
-        // A login and its renewal take a while; src/password/scheme/tests.rs has every case.
+        // A login and its renewal take a while; the tests of the crate have every case.
         let has_every_case = ["better-auth", "passlib bcrypt 2b", "flask-security argon2"].contains(&&*foreign.family);
         let is_rare = !["composed", "decomposed", "long", "default cost"].contains(&&*foreign.case);
         if !has_every_case && !is_rare {

@@ -1,11 +1,11 @@
-//! `POST /password/forgot`: the same answer for every address, and a letter to whom the address belongs.
+//! `POST /password/forgot`: the same answer for every address, and a mail to whom the address belongs.
 
 use serde_json::json;
 
 use crate::support::life::{OTHER_PASSWORD, RESET};
 use crate::support::{Actor, TestApp};
 
-/// What an operator does with `vestibule user disable`, at once.
+/// What an admin does with `vestibule user disable`, at once.
 async fn disable(app: &TestApp, actor: &Actor) {
     app.database.rows(&format!("update users set disabled_at = now() where email = '{}'", actor.email)).await;
 }
@@ -58,7 +58,7 @@ async fn without_a_confirmed_account_the_link_goes_to_the_newest() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_and_nobody_get_no_letter() {
+async fn a_disabled_account_and_nobody_get_no_mail() {
     let app = TestApp::start().await;
     let eve = app.member("eve").await;
     disable(&app, &eve).await;
@@ -85,9 +85,9 @@ async fn a_link_that_went_out_before_the_account_was_disabled_opens_nothing() {
 async fn a_front_end_of_ones_own_gets_the_link() {
     let app = TestApp::with_flags(&["--reset-url", "https://app.example.com/#/new-password?t={token}"]).await;
     let ada = app.member("ada").await;
-    let letter = app.reset_link(&ada).await;
+    let mail = app.reset_link(&ada).await;
     let token =
-        letter.link().strip_prefix("https://app.example.com/#/new-password?t=").expect("the address that was set");
+        mail.link().strip_prefix("https://app.example.com/#/new-password?t=").expect("the address that was set");
     app.reset(token, OTHER_PASSWORD).await.expect(204);
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
 }

@@ -15,7 +15,7 @@ async fn a_service_with_its_database_is_alive_and_ready() {
 }
 
 #[tokio::test]
-async fn letters_that_cannot_leave_degrade_it_and_it_recovers() {
+async fn mails_that_cannot_leave_degrade_it_and_it_recovers() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Reply("421 not now".into()));
     let url = smtp.url.clone();

@@ -90,9 +90,9 @@ async fn an_account_moves_in_with_everything_it_has() {
     let fields = json!({ "email": "bob@example.com", "password": PASSWORD });
     let user = app.visitor().post_json("/login", &fields).await.expect(200).json()["user"].clone();
     assert_eq!(user["confirmed"], false);
-    // Who is not confirmed gets the letter on asking, like anybody.
+    // Who is not confirmed gets the mail on asking, like anybody.
     app.visitor().post_json("/resend", &json!({ "email": "bob@example.com" })).await.expect(202);
-    let link = app.mailbox.letter_to("bob@example.com").await.path();
+    let link = app.mailbox.mail_to("bob@example.com").await.path();
     app.visitor().post(&link).await.expect(200);
 }
 
@@ -101,9 +101,9 @@ async fn a_login_costs_one_hash_and_a_second_one_to_renew() {
     let app = TestApp::start().await;
     import(&app, &lines([row("ada@example.com"), row("bob@example.com")]), &[]).expect_success();
     let cost = async |email: &str, password: &str, status: u16| {
-        let before = app.inside.hashing.computed();
+        let before = app.inside.hasher.computed();
         assert_eq!(login(&app, email, password).await, status);
-        app.inside.hashing.computed() - before
+        app.inside.hasher.computed() - before
     };
     assert_eq!(cost("ada@example.com", "a wrong guess", 401).await, 1);
     assert_eq!(cost("ada@example.com", PASSWORD, 200).await, 2);

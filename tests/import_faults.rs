@@ -41,7 +41,7 @@ async fn a_bad_line_is_named_and_changes_nothing_else() {
         "line 2: password_hash: is of no known scheme",
         "line 3: is not UTF-8",
         "line 5: is longer than 16 KiB",
-        "line 7: email: must be an e-mail address such as ada@example.com",
+        "line 7: email: must be an email address such as ada@example.com",
         "line 8: is not a JSON object",
         "line 9: is not JSON (column 81)",
         "line 10: unknown member `is_admin`",
@@ -127,7 +127,7 @@ async fn what_cannot_begin_says_why_in_one_line() {
     let run = Run(binary::run(&["user", "--database-url", &database.url, "import", folder.to_str().unwrap()], &[]));
     assert_eq!(run.0.status.code(), Some(1));
     let said = run.stderr();
-    assert!(said.starts_with("vestibule: the file cannot be read to its end: import it again: "), "{said}");
+    assert!(said.starts_with("vestibule: the file cannot be read to its end: run the import again: "), "{said}");
     let secrets = ["--devise-pepper", "the-pepper", "--flask-security-salt", "the-salt"];
     let run = import_into(&database, b"", &secrets);
     assert_eq!(run.0.status.code(), Some(2));

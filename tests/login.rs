@@ -184,3 +184,31 @@ async fn a_failed_login_leaves_the_session_that_it_presents_alone() {
     assert_eq!(answer.set_cookie(), None);
     assert!(ada.is_signed_in().await);
 }
+
+#[tokio::test]
+async fn an_account_without_a_password_costs_one_hash_and_gets_in_after_a_reset() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    app.database.rows("update users set password_hash = null, password_set_at = null").await;
+    let before = app.inside.hasher.computed();
+    ada.try_sign_in(json!({})).await.expect_problem(401, "invalid_credentials");
+    assert_eq!(app.inside.hasher.computed() - before, 1);
+    ada.change_password("brick-violet-otter-19").await.expect_problem(403, "wrong_password");
+    let export = ada.export().await;
+    assert_eq!(export["password_set_at"], Value::Null);
+
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&token, "brick-violet-otter-19").await.expect(204);
+    ada.knowing("brick-violet-otter-19").try_sign_in(json!({})).await.expect(200);
+}
+
+#[tokio::test]
+async fn new_credentials_spend_reset_links_and_refuse_what_was_proved_before() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    // As a second factor, or another change of how to sign in, would.
+    app.database.rows("update users set credential_version = gen_random_uuid()").await;
+    app.reset(&token, "brick-violet-otter-19").await.expect_problem(410, "link_used");
+    ada.try_sign_in(json!({})).await.expect(200);
+}

@@ -57,7 +57,7 @@ async fn a_login_that_is_not_done_yet_does_not_survive_a_reset() {
     let ada = app.member("ada").await;
     let token = app.reset_link(&ada).await.token();
     // The login has its session by then, and has not committed it.
-    let held = app.database.hold("lock table events in exclusive mode").await;
+    let held = app.database.hold("lock table account_events in exclusive mode").await;
     let answers = in_line(&app.database, held, vec![login(&ada), reset(&app, token)]).await;
     assert_eq!(statuses(&answers), [200, 204]);
     let token = answers[0].json()["session"]["token"].as_str().unwrap().to_owned();

@@ -42,7 +42,7 @@ async fn two_hundred_registrations_of_one_address_leave_three_accounts() {
     let accepted = statuses(&answers)[&202];
     assert_eq!(app.database.number("select count(*) from users").await, 3.min(i64::try_from(accepted).unwrap()));
     app.mailbox.settled().await;
-    assert!(app.mailbox.letters().await.len() <= accepted);
+    assert!(app.mailbox.mails().await.len() <= accepted);
     assert!(app.visitor().post_json("/resend", &json!({ "email": "ada@example.com" })).await.status == 202);
 }
 
@@ -68,9 +68,9 @@ async fn of_two_accounts_of_one_address_one_is_confirmed() {
         for name in ["first", "second"] {
             app.visitor().register_as(json!({ "email": email, "password": password_of(name) })).await.expect(202);
         }
-        let letters = app.mailbox.letters_to(&email, 2).await;
-        let tries = letters.iter().map(|letter| {
-            let (visitor, path) = (app.visitor(), letter.path());
+        let mails = app.mailbox.mails_to(&email, 2).await;
+        let tries = mails.iter().map(|mail| {
+            let (visitor, path) = (app.visitor(), mail.path());
             async move { visitor.post(&path).await }
         });
         let answers = all_at_once(tries.collect()).await;
@@ -87,7 +87,7 @@ async fn of_many_clicks_on_one_link_one_confirms() {
     let app = TestApp::start().await;
     for round in 0..4 {
         let ada = app.unconfirmed(&format!("ada{round}")).await;
-        let path = app.mailbox.letter_to(&ada.email).await.path();
+        let path = app.mailbox.mail_to(&ada.email).await.path();
         let tries = (0..8).map(|_| {
             let (visitor, path) = (app.visitor(), path.clone());
             async move { visitor.post(&path).await.expect(200) }
@@ -103,7 +103,7 @@ async fn a_confirmation_and_a_registration_of_one_address_come_one_after_the_oth
     let app = TestApp::start().await;
     for round in 0..4 {
         let ada = app.unconfirmed(&format!("ada{round}")).await;
-        let path = app.mailbox.letter_to(&ada.email).await.path();
+        let path = app.mailbox.mail_to(&ada.email).await.path();
         let registering = app.visitor();
         let fields = json!({ "email": ada.email, "password": registering.password });
         let registration = tokio::spawn(async move { registering.register_as(fields).await });
@@ -147,5 +147,22 @@ async fn a_change_of_address_waits_for_a_reset_and_never_both_for_each_other() {
         drop(held);
         // The reset drops the change that waits, and its link with it.
         assert_eq!((reset.await.unwrap().status, change.await.unwrap().status), (204, 410), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_isolation_that_a_role_has_by_default_does_not_matter() {
+    let first = TestApp::start().await;
+    let serializable = "do $$ begin execute format('alter database %I set default_transaction_isolation = serializable', \
+                        current_database()); end $$";
+    first.database.rows(serializable).await;
+    let app = first.beside(|_| ()).await;
+    let registrations = (0..12).map(|number| {
+        let fields = json!({ "email": "ada@example.com", "password": password_of(&number.to_string()) });
+        let visitor = app.visitor();
+        async move { visitor.register_as(fields).await }
+    });
+    for answer in futures_util::future::join_all(registrations).await {
+        answer.expect(202);
     }
 }

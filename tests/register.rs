@@ -7,7 +7,7 @@ use crate::support::TestApp;
 const PASSWORD: &str = "plum-orbit-kettle-42";
 
 #[tokio::test]
-async fn a_new_account_gets_a_letter_whose_link_confirms_it() {
+async fn a_new_account_gets_a_mail_whose_link_confirms_it() {
     let app = TestApp::start().await;
     let mut ada = app.visitor();
     let fields = json!({ "email": "ada@example.com", "password": ada.password, "username": "ada" });
@@ -15,11 +15,11 @@ async fn a_new_account_gets_a_letter_whose_link_confirms_it() {
     assert_eq!(answer.json(), json!({ "status": "confirmation_sent" }));
     assert_eq!(answer.set_cookie(), None);
 
-    let letter = app.mailbox.letter_to("ada@example.com").await;
-    assert!(letter.subject.contains("Confirm"), "{}", letter.subject);
-    assert!(letter.text.contains("ada@example.com") && letter.text.contains("with an unnamed program"));
-    assert!(letter.link().starts_with(&app.http.base));
-    ada.post(&letter.path()).await.expect(200);
+    let mail = app.mailbox.mail_to("ada@example.com").await;
+    assert!(mail.subject.contains("Confirm"), "{}", mail.subject);
+    assert!(mail.text.contains("ada@example.com") && mail.text.contains("with an unnamed program"));
+    assert!(mail.link().starts_with(&app.http.base));
+    ada.post(&mail.path()).await.expect(200);
     ada.email = "ada@example.com".into();
     ada.sign_in().await;
     assert!(ada.passes_the_guard().await);
@@ -97,7 +97,7 @@ async fn an_address_has_at_most_254_octets() {
     app.visitor().register_as(fields(&longer)).await.expect_errors(&[("/email", "too_long")]);
     assert_nothing_happened(&app).await;
     app.visitor().register_as(fields(&longest)).await.expect(202);
-    app.mailbox.letter_to(&longest).await;
+    app.mailbox.mail_to(&longest).await;
 }
 
 #[tokio::test]
@@ -197,5 +197,5 @@ async fn registering_with_a_session_changes_nothing_about_the_session() {
 
 async fn assert_nothing_happened(app: &TestApp) {
     assert!(app.mailbox.is_empty().await);
-    assert_eq!(app.database.number("select (select count(*) from users) + (select count(*) from mails)").await, 0);
+    assert_eq!(app.database.number("select (select count(*) from users) + (select count(*) from outbox)").await, 0);
 }

@@ -19,8 +19,8 @@ async fn a_visitor_gets_the_link_again_for_each_unconfirmed_account() {
     app.mailbox.exactly(&accounts[0].email, 2).await;
     let answer = app.visitor().post_json("/resend", &json!({ "email": "VISITOR@example.com" })).await.expect(202);
     assert_eq!(answer.json(), json!({ "status": "confirmation_sent" }));
-    let letters = app.mailbox.exactly(&accounts[0].email, 4).await;
-    app.visitor().post(&letters[0].path()).await.expect(200);
+    let mails = app.mailbox.exactly(&accounts[0].email, 4).await;
+    app.visitor().post(&mails[0].path()).await.expect(200);
     let mut confirmed = 0;
     for account in &accounts {
         confirmed += usize::from(account.passes_the_guard().await);
@@ -32,16 +32,16 @@ async fn a_visitor_gets_the_link_again_for_each_unconfirmed_account() {
 async fn the_earlier_link_works_as_well() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     ada.post("/resend").await.expect(202);
-    let letters = app.mailbox.letters_to(&ada.email, 2).await;
+    let mails = app.mailbox.mails_to(&ada.email, 2).await;
     app.visitor().post(&path).await.expect(200);
-    let again = app.visitor().post(&letters[0].path()).await.expect(200);
+    let again = app.visitor().post(&mails[0].path()).await.expect(200);
     assert_eq!(again.json()["status"], "already_confirmed");
 }
 
 #[tokio::test]
-async fn an_unknown_and_a_confirmed_address_get_the_same_answer_and_no_letter() {
+async fn an_unknown_and_a_confirmed_address_get_the_same_answer_and_no_mail() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let waiting = app.unconfirmed("bob").await;
@@ -76,7 +76,7 @@ async fn with_a_session_it_is_the_link_of_that_account_whatever_the_body_says() 
 }
 
 #[tokio::test]
-async fn a_confirmed_account_gets_the_same_answer_and_no_letter() {
+async fn a_confirmed_account_gets_the_same_answer_and_no_mail() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let bob = app.unconfirmed("bob").await;
@@ -96,7 +96,7 @@ async fn a_visitor_has_to_name_an_address() {
 }
 
 #[tokio::test]
-async fn a_letter_that_waits_is_not_promised_twice() {
+async fn a_mail_that_waits_is_not_promised_twice() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let url = smtp.url.clone();
@@ -106,5 +106,5 @@ async fn a_letter_that_waits_is_not_promised_twice() {
         ada.post("/resend").await.expect(202);
         app.visitor().post_json("/resend", &json!({ "email": ada.email })).await.expect(202);
     }
-    assert_eq!(app.database.number("select count(*) from mails").await, 1);
+    assert_eq!(app.database.number("select count(*) from outbox").await, 1);
 }

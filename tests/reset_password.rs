@@ -78,7 +78,7 @@ async fn a_link_ends_after_thirty_minutes() {
 async fn a_link_opens_only_the_door_that_it_was_made_for() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
-    let confirm = app.mailbox.letter_to(&bob.email).await.token();
+    let confirm = app.mailbox.mail_to(&bob.email).await.token();
     let (change, undo) = app.email_change(&ada, "ada@example.org").await;
     let reset = app.reset_link(&ada).await.token();
     for path in [change, undo, format!("/confirm/{confirm}")] {
@@ -130,7 +130,7 @@ async fn when_somebody_else_proved_the_address_first_the_link_is_spent() {
     let first = app.visitor().reached_at("ada@example.com");
     let fields = json!({ "email": "ada@example.com", "password": first.password, "username": "first" });
     first.register_as(fields).await.expect(202);
-    let confirm = app.mailbox.letter_to("ada@example.com").await.path();
+    let confirm = app.mailbox.mail_to("ada@example.com").await.path();
     app.clock.advance(Duration::seconds(1));
     let ada = app.unconfirmed("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -146,9 +146,9 @@ async fn the_owner_is_told_without_a_link() {
     let token = app.reset_link(&ada).await.token();
     assert_eq!(app.mailbox.count_about(&ada.email, CHANGED).await, 0);
     app.reset(&token, OTHER_PASSWORD).await.expect(204);
-    let letter = app.mailbox.letter_about(&ada.email, CHANGED).await;
-    assert!(letter.links.is_empty() && letter.text.contains("127.0.0.1"), "{}", letter.text);
-    assert!(!letter.text.contains(OTHER_PASSWORD) && !letter.html.contains(OTHER_PASSWORD));
+    let mail = app.mailbox.mail_about(&ada.email, CHANGED).await;
+    assert!(mail.links.is_empty() && mail.text.contains("127.0.0.1"), "{}", mail.text);
+    assert!(!mail.text.contains(OTHER_PASSWORD) && !mail.html.contains(OTHER_PASSWORD));
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ async fn the_form_sets_the_password_and_its_page_has_no_form_any_more() {
 async fn a_link_that_opens_nothing_says_what_to_do_in_words_for_people() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.unconfirmed("bob").await);
-    let confirm = app.mailbox.letter_to(&bob.email).await.path();
+    let confirm = app.mailbox.mail_to(&bob.email).await.path();
     let (change, undo) = app.email_change(&ada, "ada@example.org").await;
     let reset = app.reset_link(&ada).await.path();
     let says = async |path: &str, title: &str| {
@@ -129,8 +129,8 @@ async fn a_reset_lifts_the_limit_on_logins_by_either_name() {
         }
         wait_of(fail(&app, CLIENT, kind, name).await);
     }
-    // Longer than the letter has to wait for its turn.
-    app.database.rows("update account_throttles set blocked_until = blocked_until + interval '1 hour'").await;
+    // Longer than the mail has to wait for its turn.
+    app.database.rows("update login_throttles set blocked_until = blocked_until + interval '1 hour'").await;
     app.clock.advance(Duration::minutes(2));
     let path = app.reset_link(&ada).await.path();
     page(&app, &path).await.expect(200);
@@ -145,7 +145,7 @@ async fn a_reset_also_lifts_the_lock_after_a_hundred_failures() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
-    app.database.rows("update account_throttles set failures = 100, blocked_until = null").await;
+    app.database.rows("update login_throttles set failures = 100, blocked_until = null").await;
     app.clock.advance(Duration::days(2));
     assert_eq!(wait_of(ada.try_sign_in(json!({})).await), 86_400);
     let path = app.reset_link(&ada).await.path();

@@ -88,7 +88,7 @@ async fn schema_rs_is_what_the_migrations_make() {
 
 #[tokio::test]
 async fn constraints_that_the_code_knows_by_name_exist() {
-    use vestibule::user::queries::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
+    use vestibule::user::users::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
     let database = TestDatabase::migrated();
     for name in [CONFIRMED_EMAIL_KEY, USERNAME_KEY] {
         let statement =

@@ -164,7 +164,7 @@ async fn a_confirmation_takes_effect_at_the_next_request_of_an_open_session() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     ada.get("/sessions").await.expect_problem(403, "unconfirmed");
-    let path = app.mailbox.letter_to(&ada.email).await.path();
+    let path = app.mailbox.mail_to(&ada.email).await.path();
     app.visitor().post(&path).await.expect(200);
     ada.get("/sessions").await.expect(200);
     assert_eq!(ada.get("/me").await.json()["confirmed"], true);
@@ -197,8 +197,8 @@ async fn under_https_the_cookie_is_secure_and_bound_to_the_host() {
     assert!(ada.passes_the_guard().await);
     let plain = format!("session={}", ada.token());
     app.visitor().request("GET", "/me").header("Cookie", plain).send().await.expect(401);
-    let letter = app.mailbox.letter_to(&ada.email).await;
-    assert!(letter.link().starts_with("https://auth.example.com/confirm/"));
+    let mail = app.mailbox.mail_to(&ada.email).await;
+    assert!(mail.link().starts_with("https://auth.example.com/confirm/"));
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn the_database_gives_no_token_away() {
     let app = TestApp::start().await;
     let mut ada = app.member("ada").await;
     ada.sign_in_with_bearer().await;
-    let link = app.mailbox.letter_to(&ada.email).await.token();
+    let link = app.mailbox.mail_to(&ada.email).await.token();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(ada.token()).unwrap();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let tables = app.database.rows("select table_name from information_schema.tables where table_schema = 'public'");

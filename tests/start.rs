@@ -177,7 +177,7 @@ async fn register(http: &Http, name: &str) {
 
 /// The path of the link to the only one who registered.
 async fn link(http: &Http) -> String {
-    let link = eventually("the letter comes", async || {
+    let link = eventually("the mail comes", async || {
         let mails = http.request("GET", "/dev/mailbox").send().await.expect(200).json();
         mails["mails"][0]["links"][0].as_str().map(ToOwned::to_owned)
     });

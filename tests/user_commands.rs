@@ -61,17 +61,17 @@ async fn list_shows_accounts_newest_first_and_finds_some() {
 }
 
 #[tokio::test]
-async fn show_has_sessions_letters_and_events_and_no_secret() {
+async fn show_has_sessions_mails_and_events_and_no_secret() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
-    let link = app.mailbox.letter_to(&ada.email).await.token();
+    let link = app.mailbox.mail_to(&ada.email).await.token();
     let hash = app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
     let id = ada.get("/me").await.json()["id"].as_str().unwrap().to_owned();
     for name in ["ada@example.com", "ADA", id.as_str()] {
         let details = json_of(&user(&app, &["show", name, "--json"]));
         assert_eq!((&details["id"], &details["email"]), (&json!(id), &json!("ada@example.com")), "{name}");
         assert_eq!(details["sessions"][0]["ip"], "127.0.0.1");
-        assert_eq!(details["mails"][0]["letter"], "confirm_email");
+        assert_eq!(details["mails"][0]["kind"], "confirm_email");
         assert_eq!(details["events"][0]["kind"], "signed_in");
         let text = user(&app, &["show", name]).expect_success();
         assert!(["signed_in", "confirm_email", "127.0.0.1"].iter().all(|word| text.contains(word)), "{text}");
@@ -90,13 +90,13 @@ async fn a_created_account_signs_in_and_confirmed_passes_the_guard() {
     user_with(&app, &["create", "bob@example.com"], &bob.password).expect_success();
     ada.sign_in().await;
     assert!(ada.passes_the_guard().await);
-    assert_eq!(ada.events().await, ["created_by_operator", "confirmed_by_operator", "signed_in"]);
+    assert_eq!(ada.events().await, ["created", "confirmed", "signed_in"]);
     bob.sign_in().await;
     bob.get("/sessions").await.expect_problem(403, "unconfirmed");
     user(&app, &["confirm", "bob@example.com"]).expect_success();
     assert!(bob.passes_the_guard().await, "at the next request of the open session");
     user(&app, &["confirm", "bob@example.com"]).expect_success();
-    assert_eq!(bob.events().await, ["created_by_operator", "signed_in", "confirmed_by_operator"]);
+    assert_eq!(bob.events().await, ["created", "signed_in", "confirmed"]);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn create_refuses_what_a_registration_would() {
     let create = |arguments: &[&str], input: &str| user_with(&app, &[&["create"], arguments].concat(), input);
     expect_refusal(&create(&["eve@example.com"], "short\n"), &["password"]);
     expect_refusal(&create(&["eve@example.com"], ""), &["password"]);
-    expect_refusal(&create(&["nonsense"], OTHER_PASSWORD), &["nonsense", "e-mail"]);
+    expect_refusal(&create(&["nonsense"], OTHER_PASSWORD), &["nonsense", "email"]);
     expect_refusal(&create(&["eve@example.com", "--username", "ADA"], OTHER_PASSWORD), &["username", "already"]);
     expect_refusal(&create(&["ADA@example.com", "--confirmed"], OTHER_PASSWORD), &["address", "already"]);
     assert_eq!(app.database.number("select count(*) from users").await, 1);
@@ -164,11 +164,14 @@ async fn a_disabled_account_is_refused_at_its_very_next_request_and_enable_bring
     let mut ada = signed_out;
     ada.sign_in().await;
     let events = ada.events().await;
-    let expected = ["sign_in_refused", "disabled_by_operator", "sign_in_refused", "enabled_by_operator", "signed_in"];
+    let expected = ["sign_in_refused", "disabled", "sign_in_refused", "enabled", "signed_in"];
     assert_eq!(events[events.len() - 5..], expected);
     let details = json_of(&user(&app, &["show", "ada", "--json"]));
-    let by_operator = &details["events"][1];
-    assert_eq!((&by_operator["kind"], &by_operator["ip"]), (&json!("enabled_by_operator"), &Value::Null));
+    let enabled = &details["events"][1];
+    assert_eq!(
+        (&enabled["kind"], &enabled["actor"], &enabled["ip"]),
+        (&json!("enabled"), &json!("admin"), &Value::Null)
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use vestibule::app::App;
-use vestibule::body::{FromFields, Json};
+use vestibule::http::{FromFields, Json};
 use vestibule::flows::{Credentials, Registration, Resend};
 use vestibule::problem::{Code, Problem};
 use vestibule_fuzz::{app, is_telling};

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
-use vestibule::client::Client;
+use vestibule::request::Client;
 use vestibule::config::value;
 
 fuzz_target!(|text: &str| {

@@ -1,4 +1,4 @@
-//! Origins: what may change something is exactly what is allowed; a second header never helps.
+//! AllowedOrigins: what may change something is exactly what is allowed; a second header never helps.
 //! Each line is an `Origin`, or with `s` before it a `Sec-Fetch-Site`.
 #![no_main]
 
@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use libfuzzer_sys::fuzz_target;
-use vestibule::session::Origins;
+use vestibule::session::AllowedOrigins;
 
 const OWN: [&str; 2] = ["https://auth.example.com", "https://app.example.com"];
 const LOOPBACK: [&str; 3] = ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"];
 
-static PUBLIC: LazyLock<Origins> = LazyLock::new(|| origins("https://auth.example.com", &[OWN[1].to_owned()]));
-static LOCAL: LazyLock<Origins> = LazyLock::new(|| origins("http://127.0.0.1:8080", &[]));
+static PUBLIC: LazyLock<AllowedOrigins> = LazyLock::new(|| origins("https://auth.example.com", &[OWN[1].to_owned()]));
+static LOCAL: LazyLock<AllowedOrigins> = LazyLock::new(|| origins("http://127.0.0.1:8080", &[]));
 
-fn origins(public_url: &str, allowed: &[String]) -> Origins {
-    Origins::new(&public_url.parse().expect("a URL"), allowed)
+fn origins(public_url: &str, allowed: &[String]) -> AllowedOrigins {
+    AllowedOrigins::new(&public_url.parse().expect("a URL"), allowed)
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     judge(&LOCAL, &LOOPBACK, &headers);
 });
 
-fn judge(origins: &Origins, own: &[&str], headers: &HeaderMap) {
+fn judge(origins: &AllowedOrigins, own: &[&str], headers: &HeaderMap) {
     let given: Vec<&[u8]> = headers.get_all(ORIGIN).map(HeaderValue::as_bytes).collect();
     let sites: Vec<&[u8]> = headers.get_all("sec-fetch-site").map(HeaderValue::as_bytes).collect();
     let expected = if given.is_empty() {

@@ -8,7 +8,7 @@ use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
 use vestibule::mail::Templates;
-use vestibule::page::wants_html;
+use vestibule::pages::wants_html;
 
 static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::shipped);
 

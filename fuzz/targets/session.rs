@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use vestibule::session::{LoginManager, SessionToken};
+use vestibule::session::{SessionCookies, SessionToken};
 use vestibule_fuzz::config;
 
-static MANAGER: LazyLock<LoginManager> = LazyLock::new(|| LoginManager::new(&config()));
+static MANAGER: LazyLock<SessionCookies> = LazyLock::new(|| SessionCookies::new(&config()));
 
 fuzz_target!(|data: &[u8]| {
     let (mut headers, mut cookies_only) = (HeaderMap::new(), HeaderMap::new());

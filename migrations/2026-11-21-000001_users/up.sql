@@ -1,6 +1,6 @@
--- An address is known from its first registration. Its hash parameters (scheme, cost and salt: all of a hash but the digest)
--- are shared by all accounts of the address, so that a login computes one hash however many accounts there are; its row is
--- what registrations and confirmations of the address lock.
+-- An address becomes known when somebody first registers it. All accounts of an address share its hash parameters (scheme,
+-- cost and salt), so that a sign-in computes one hash however many accounts there are. Whatever changes which accounts
+-- an address has locks its row first.
 create table addresses (
     canonical text primary key,
     parameters text not null,
@@ -13,16 +13,19 @@ create table users (
     email_canonical text not null references addresses (canonical),
     username text,
     username_canonical text,
-    password_hash text not null,
-    -- A reset link is bound to it: whatever sets a password spends the links that were made before.
-    password_set_at timestamptz not null,
+    -- A complete hash string: scheme, cost, salt and digest. Null for an account without a password.
+    password_hash text,
+    password_set_at timestamptz,
+    -- 128 random bits, new whenever the way to sign in changes. Reset links, locks and new sessions are bound to it.
+    credential_version uuid not null,
     confirmed_at timestamptz,
     disabled_at timestamptz,
     created_at timestamptz not null,
-    constraint users_username_both check ((username is null) = (username_canonical is null))
+    constraint users_username_both check ((username is null) = (username_canonical is null)),
+    constraint users_password_both check ((password_hash is null) = (password_set_at is null))
 );
 
--- An address belongs to one account at most: the one that was confirmed.
+-- An address belongs to one account at most: the one that confirmed it.
 create unique index users_confirmed_email_key on users (email_canonical) where confirmed_at is not null;
 create unique index users_username_key on users (username_canonical);
 create index users_email_canonical_idx on users (email_canonical, created_at);

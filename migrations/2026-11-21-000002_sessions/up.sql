@@ -1,6 +1,6 @@
 create table sessions (
     id uuid primary key,
-    -- The token itself is known to the client alone.
+    -- Only the client knows the token itself.
     token_sha256 bytea not null constraint sessions_token_key unique check (octet_length(token_sha256) = 32),
     user_id uuid not null references users (id) on delete cascade,
     created_at timestamptz not null,

@@ -1,2 +1,2 @@
 drop table client_throttles;
-drop table account_throttles;
+drop table login_throttles;

@@ -1,4 +1,4 @@
--- Changes of address: one waits until the new address is proved, and can be undone from the old one for a while.
+-- Changes of address: each waits until the new address is confirmed, and can be undone from the old one for a while.
 create table email_changes (
     id uuid primary key,
     user_id uuid not null references users (id) on delete cascade,

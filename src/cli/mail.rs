@@ -1,4 +1,4 @@
-//! `vestibule mail`: the fate of every letter, and a test letter that says what is wrong with the settings.
+//! `vestibule mail`: the status of every mail, and a test mail that says what is wrong with the settings.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,18 @@ use anyhow::{anyhow, bail};
 use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
 use env_logger::Target;
+use strum::IntoStaticStr;
 use uuid::Uuid;
-use vestibule::client::{Client, Occasion};
 use vestibule::config::{Config, MailTransport, Settings};
-use vestibule::db::Connection;
-use vestibule::mail::fate::{self, Fate};
-use vestibule::mail::{Delivery, DeliveryError, LetterKind, Words, advice};
+use vestibule::mail::status::{self, MailStatus};
+use vestibule::mail::{Delivery, DeliveryError, MailKind, TemplateVariables, diagnose};
+use vestibule::request::{Client, RequestContext};
 use vestibule::server;
 use vestibule::user::Email;
 
-/// Look after the letters: what waits, what left, what was given up and why
+use super::{as_json, open_database, print};
+
+/// Manage the mails: what is queued, what was sent, what failed and why
 #[derive(Args)]
 pub(super) struct Mail {
     #[command(flatten)]
@@ -26,9 +28,9 @@ pub(super) struct Mail {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the newest letters
+    /// List the newest mails
     List {
-        /// Only those of one state
+        /// Only those in one state
         #[arg(long)]
         state: Option<State>,
         /// How many at most
@@ -38,82 +40,75 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show one letter
+    /// Show one mail
     Show {
-        /// Its identity, as in the list
+        /// As in the list
         id: Uuid,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Try a letter again now
+    /// Try a mail again now
     Retry {
-        /// Its identity, as in the list
-        #[arg(required_unless_present = "parked")]
+        /// As in the list
+        #[arg(required_unless_present = "failed")]
         id: Option<Uuid>,
-        /// All that were given up
+        /// All that failed
         #[arg(long, conflicts_with = "id")]
-        parked: bool,
+        failed: bool,
     },
-    /// Send a test letter, and say in plain words what is wrong if it does not leave
+    /// Send a test mail; if it fails, say in plain words what is wrong
     Test {
-        /// Where it goes
+        /// The recipient
         address: String,
-        /// Its language
         #[arg(long, default_value = "en")]
         language: String,
     },
 }
 
-/// What became of a letter.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 enum State {
-    /// It waits.
+    /// Waits to be sent
     Queued,
-    /// It left.
+    /// The mail server took it
     Sent,
-    /// It was given up.
-    Parked,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-            Self::Parked => "parked",
-        }
-    }
+    /// Given up
+    Failed,
 }
 
 impl Mail {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        // What a command says stands on standard output alone.
+        // Only the result of a command goes to standard output.
         server::start_log("warn,vestibule::server=error", Target::Stderr)?;
-        super::runtime()?.block_on(async {
-            match self.command {
-                Command::List { state, limit, json } => {
-                    let fates = super::with_database(&self.settings, async |conn| {
-                        fate::list(conn, state.map(State::name), limit.into()).await
-                    });
-                    let fates = fates.await?;
-                    super::print(if json { super::as_json(&fates)? } else { table(&fates) })
-                }
-                Command::Show { id, json } => {
-                    let found = super::with_database(&self.settings, async |conn| fate::find(conn, id).await).await?;
-                    let fate = found.ok_or_else(|| anyhow!("there is no letter {id}"))?;
-                    super::print(if json { super::as_json(&fate)? } else { details(&fate) })
-                }
-                Command::Retry { id, .. } => {
-                    let retry = async |conn: &mut Connection| fate::retry(conn, id, Utc::now()).await;
-                    match (super::with_database(&self.settings, retry).await?, id) {
-                        (0, Some(id)) => bail!("there is no letter {id} that was not sent"),
-                        (count, _) => super::print(format!("{count} to be tried again now\n")),
-                    }
-                }
-                Command::Test { address, language } => test(&self.settings, &address, &language).await,
+        super::runtime()?.block_on(self.command.run(&self.settings))
+    }
+}
+
+impl Command {
+    async fn run(self, settings: &Settings) -> anyhow::Result<()> {
+        if let Self::Test { address, language } = &self {
+            return test(settings, address, language).await;
+        }
+        let (db, _embedded) = open_database(settings).await?;
+        match self {
+            Self::List { state, limit, json } => {
+                let state = state.map(<&str>::from);
+                let statuses = db.run(async |conn| status::list(conn, state, limit.into()).await).await?;
+                print(if json { as_json(&statuses)? } else { table(&statuses) })
             }
-        })
+            Self::Show { id, json } => {
+                let found = db.run(async |conn| status::find(conn, id).await).await?;
+                let status = found.ok_or_else(|| anyhow!("there is no mail {id}"))?;
+                print(if json { as_json(&status)? } else { details(&status) })
+            }
+            Self::Retry { id, .. } => match (db.run(async |conn| status::retry(conn, id, Utc::now()).await).await?, id)
+            {
+                (0, Some(id)) => bail!("there is no unsent mail {id}"),
+                (count, _) => print(format!("{count} to be tried again now\n")),
+            },
+            Self::Test { .. } => Ok(()),
+        }
     }
 }
 
@@ -122,68 +117,68 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
     let config = Config::new(settings, settings.listen)?;
     let delivery = Delivery::new(&config)?;
     let client = Client { ip: settings.listen.ip(), user_agent: Some("vestibule mail test".into()) };
-    let occasion = Occasion { at: Utc::now(), client, language: language.to_owned(), request_id: String::new() };
-    let words = Words::new(&config.service_name, email.as_typed(), &occasion);
-    let letter = server::templates(settings)?.write(LetterKind::Test, language, &words)?;
-    match delivery.send(Uuid::now_v7(), email.as_typed(), &letter, Utc::now()).await {
+    let request = RequestContext { at: Utc::now(), client, language: language.to_owned(), request_id: String::new() };
+    let variables = TemplateVariables::new(&config.service_name, email.as_typed(), &request);
+    let content = server::templates(settings)?.write(MailKind::Test, language, &variables)?;
+    match delivery.send(Uuid::now_v7(), email.as_typed(), &content, Utc::now()).await {
         Ok(reply) => {
-            let way = match config.mail_transport {
-                MailTransport::Smtp(_) => "the mail server took the letter",
+            let taken = match config.mail_transport {
+                MailTransport::Smtp(_) => "the mail server took the mail",
                 MailTransport::Mailbox(_) => {
-                    "DEV_MAILBOX is on, or no SMTP_URL is set: the letter went into the development mailbox"
+                    "DEV_MAILBOX is on, or SMTP_URL is not set: the mail is in the development mailbox"
                 }
             };
-            super::print(format!("{way}\nreply: {reply}\n"))
+            print(format!("{taken}\nreply: {reply}\n"))
         }
         Err(
             DeliveryError::ServerAway(reason) | DeliveryError::Temporary(reason) | DeliveryError::Permanent(reason),
-        ) => Err(anyhow!("the letter did not leave: {reason}\n{}", advice(&reason))),
+        ) => Err(anyhow!("the mail was not sent: {reason}\n{}", diagnose(&reason))),
     }
 }
 
-fn table(fates: &[Fate]) -> String {
-    if fates.is_empty() {
-        return "no letters\n".to_owned();
+fn table(statuses: &[MailStatus]) -> String {
+    if statuses.is_empty() {
+        return "no mails\n".to_owned();
     }
-    let width = fates.iter().map(|fate| fate.to.chars().count()).max().unwrap_or(0).clamp(2, 40);
+    let width = statuses.iter().map(|status| status.to.chars().count()).max().unwrap_or(0).clamp(2, 40);
     let mut text = format!(
         "{:36}  {:6}  {:width$}  {:13}  {:20}  {:>5}  {}\n",
-        "ID", "STATE", "TO", "LETTER", "PROMISED", "TRIES", "LAST REPLY"
+        "ID", "STATE", "TO", "KIND", "QUEUED", "TRIES", "LAST REPLY"
     );
-    for fate in fates {
-        let reply = fate.last_reply.as_deref().unwrap_or("-").replace(['\r', '\n'], " ");
+    for status in statuses {
+        let reply = status.last_reply.as_deref().unwrap_or("-").replace(['\r', '\n'], " ");
         let _ = writeln!(
             text,
             "{:36}  {:6}  {:width$}  {:13}  {:20}  {:>5}  {:.80}",
-            fate.id,
-            fate.state,
-            fate.to,
-            fate.letter,
-            super::time(fate.queued_at),
-            fate.attempts,
+            status.id,
+            status.state,
+            status.to,
+            status.kind,
+            super::time(status.queued_at),
+            status.attempts,
             reply
         );
     }
     text
 }
 
-fn details(fate: &Fate) -> String {
-    let next = match fate.state.as_str() {
-        "queued" if fate.waits_for_server => "as soon as the mail server is back".to_owned(),
-        "queued" => super::time(fate.due_at),
+fn details(status: &MailStatus) -> String {
+    let next = match status.state.as_str() {
+        "queued" if status.waits_for_server => "as soon as the mail server is back".to_owned(),
+        "queued" => super::time(status.due_at),
         _ => "-".to_owned(),
     };
     format!(
-        "id          {}\nstate       {}\nto          {}\nletter      {}\npromised    {}\ntries       {}\nnext try    {}\n\
-         left        {}\nlast reply  {}\n",
-        fate.id,
-        fate.state,
-        fate.to,
-        fate.letter,
-        super::time(fate.queued_at),
-        fate.attempts,
+        "id          {}\nstate       {}\nto          {}\nmail      {}\npromised    {}\ntries       {}\nnext try    {}\n\
+         sent        {}\nlast reply  {}\n",
+        status.id,
+        status.state,
+        status.to,
+        status.kind,
+        super::time(status.queued_at),
+        status.attempts,
         next,
-        fate.sent_at.map_or_else(|| "-".to_owned(), super::time),
-        fate.last_reply.as_deref().unwrap_or("-")
+        status.sent_at.map_or_else(|| "-".to_owned(), super::time),
+        status.last_reply.as_deref().unwrap_or("-")
     )
 }

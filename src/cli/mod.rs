@@ -1,4 +1,4 @@
-//! The commands: to serve, to migrate, and what an operator needs beside a running service.
+//! The commands: serve, migrate, and what an admin needs beside a running service.
 
 mod health;
 mod mail;
@@ -10,14 +10,15 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use dev_postgres::DevPostgres;
 use env_logger::Target;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
-use vestibule::db::{Connection, Db};
+use vestibule::db::Db;
 use vestibule::openapi;
 use vestibule::server::{self, Service};
 
-/// Sign-up, sign-in and e-mail confirmation as a ready-to-run JSON service
+/// Sign-up, sign-in and email confirmation as a ready-to-run JSON service
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -31,15 +32,15 @@ pub(crate) struct Cli {
 enum Command {
     /// Start the service (also without a subcommand)
     Serve(Box<Settings>),
-    /// Run the migrations that are missing, and end
+    /// Run pending migrations, and exit
     Migrate(Box<Settings>),
     /// Print the OpenAPI document
     Openapi,
-    /// Ask the service that listens on LISTEN whether it is ready; the exit code says so
+    /// Ask the service on LISTEN whether it is ready; the exit code says so
     Health(Box<Settings>),
-    /// Look after the letters: what waits, what left, what was given up and why
+    /// Manage the mails: what is queued, what was sent, what failed and why
     Mail(Box<mail::Mail>),
-    /// Look after the accounts
+    /// Manage accounts
     User(Box<user::User>),
 }
 
@@ -69,7 +70,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
 fn migrate(settings: &Settings) -> anyhow::Result<()> {
     server::start_log(&settings.rust_log, Target::Stderr)?;
     runtime()?.block_on(async {
-        let (url, _embedded) = server::operator_database(settings)?;
+        let (url, _embedded) = server::admin_database(settings)?;
         let applied = Db::new(&url)?.migrate().await?;
         match applied.as_slice() {
             [] => log::info!("the database is up to date"),
@@ -79,15 +80,12 @@ fn migrate(settings: &Settings) -> anyhow::Result<()> {
     })
 }
 
-/// Works on the database of the settings, beside a running service.
-async fn with_database<T>(
-    settings: &Settings,
-    work: impl AsyncFnOnce(&mut Connection) -> diesel::QueryResult<T>,
-) -> anyhow::Result<T> {
-    let (url, _embedded) = server::operator_database(settings)?;
+/// The migrated database of the settings, beside a running service. The embedded one lives as long as the second value.
+async fn open_database(settings: &Settings) -> anyhow::Result<(Db, Option<DevPostgres>)> {
+    let (url, embedded) = server::admin_database(settings)?;
     let db = Db::new(&url)?;
     db.migrate().await?;
-    Ok(db.run(work).await?)
+    Ok((db, embedded))
 }
 
 fn as_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
@@ -98,7 +96,7 @@ fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// Writes to standard output; a reader who has seen enough is no error.
+/// Writes to standard output. A reader that stops early (`| head`) is no error.
 fn print(text: String) -> anyhow::Result<()> {
     use std::io::Write as _;
     match std::io::stdout().write_all(text.as_bytes()) {
@@ -111,8 +109,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// One line that names the setting, also where it came from the environment; the value, which can be a secret, is left
-/// out. Help and version are no errors.
+/// Prints one line that names the setting, as variable and flag; not the value, which can be a secret. Help and version
+/// are no errors.
 pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() != ErrorKind::ValueValidation && error.kind() != ErrorKind::InvalidValue {
         let _ = error.print();

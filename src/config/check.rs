@@ -1,4 +1,4 @@
-//! The settings as a whole: what only goes together, and what the service makes for itself.
+//! The settings as a whole: what must fit together, and what the service creates for itself.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{DevMailbox, KeyRing, LinkTemplate, SameSitePolicy, Secret, Settings, Switch, is_loopback, value};
 
-/// Settings that cannot work together, or a data directory that cannot be used. Its text names the setting.
+/// Settings that do not fit together, or a data directory that cannot be used. Its text names the setting.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}")]
 pub struct ConfigError {
@@ -25,56 +25,50 @@ pub struct ConfigError {
 
 /// What the service runs with.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the settings say what they mean")]
 pub struct Config {
-    /// Where people reach the service.
+    /// Where users reach the service.
     pub public_url: Url,
-    /// The name that letters call the service by: that of `MAIL_FROM`, else the host.
+    /// What mails call the service: the name of `MAIL_FROM`, else the host of `PUBLIC_URL`.
     pub service_name: String,
-    /// The keys of signed links.
+    /// Signs links.
     pub secret_key: KeyRing,
-    /// Where mails go.
     pub mail_transport: MailTransport,
-    /// The sender of the letters.
     pub mail_from: Mailbox,
-    /// Where links lead, and how long they live.
+    /// Where links lead, and how long they are valid.
     pub links: LinkConfig,
-    /// Lifetimes and cookie of sessions.
     pub session: SessionConfig,
-    /// Shortest password, in characters.
     pub password_min_length: usize,
-    /// Cost of new password hashes.
     pub bcrypt_cost: u32,
-    /// Front-end origins, as browsers write them.
+    /// As browsers write them.
     pub allowed_origins: Vec<String>,
-    /// Whether limits in time are in force.
+    /// Whether rate limits apply.
     pub has_rate_limits: bool,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Where mails go.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "SMTP needs no words")]
 pub enum MailTransport {
-    /// To an SMTP server.
     Smtp(Secret),
-    /// Into this folder, the development mailbox.
+    /// The development mailbox, in this folder.
     Mailbox(PathBuf),
 }
 
-/// Where links lead, and how long they live.
+/// Where links lead, and how long they are valid.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the settings say what they mean")]
 pub struct LinkConfig {
-    /// Where links lead that prove an address.
+    /// For links that confirm an address.
     pub confirm_url: LinkTemplate,
-    /// The service's own page of such links, for one that a front-end does not know.
+    /// The service's own page for such links, for those that a front-end does not know.
     pub own_confirm_url: LinkTemplate,
-    /// Where links lead that reset a password.
+    /// For links that reset a password.
     pub reset_url: LinkTemplate,
-    /// Lifetime of a link that proves the address of a new account.
     pub confirm_ttl: Duration,
-    /// Lifetime of a link that resets a password.
     pub reset_ttl: Duration,
-    /// Lifetime of a link that proves another address of an account.
     pub email_change_ttl: Duration,
 }
 
@@ -94,20 +88,31 @@ impl LinkConfig {
 
 /// Lifetimes and cookie of sessions.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the settings say what they mean")]
 pub struct SessionConfig {
-    /// At most, and without use, for a session that ends with the browser.
+    /// For a session that ends with the browser: at most, and without use.
     pub ttl: (Duration, Duration),
-    /// At most, and without use, for a session with `remember`.
+    /// For a session with `remember`: at most, and without use.
     pub remember_ttl: (Duration, Duration),
-    /// `SameSite` of the cookie.
     pub same_site: SameSitePolicy,
     /// Whether the cookie is `Secure` and has the `__Host-` prefix: with an https `PUBLIC_URL`.
     pub is_secure: bool,
 }
 
+impl SessionConfig {
+    pub(crate) fn new(settings: &Settings, is_secure: bool) -> Self {
+        Self {
+            ttl: (settings.session_ttl, settings.session_idle_ttl),
+            remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
+            same_site: settings.cookie_samesite,
+            is_secure,
+        }
+    }
+}
+
 impl Config {
-    /// Checks `settings` for a service that listens on `address` (which differs from `LISTEN` where that asks for any
-    /// free port). Makes the data directory and the secret key where they are needed and missing.
+    /// Checks `settings` for a service that listens on `address` (which differs from `LISTEN` if that asks for any free
+    /// port). Creates the data directory and the secret key if they are needed and missing.
     ///
     /// # Errors
     /// Names the setting that cannot work.
@@ -115,7 +120,8 @@ impl Config {
         let public_url = match &settings.public_url {
             Some(url) => url.clone(),
             None if address.ip().is_unspecified() => {
-                let reason = "required when LISTEN is no address that people could reach, as in letters".into();
+                let reason =
+                    "required when LISTEN is not an address that users can reach: links in mails need one".into();
                 return Err(ConfigError { setting: "PUBLIC_URL", reason });
             }
             None => Url::parse(&format!("http://{address}"))
@@ -123,7 +129,7 @@ impl Config {
         };
         let is_secure = public_url.scheme() == "https";
         if settings.cookie_samesite == SameSitePolicy::None && !is_secure {
-            let reason = "none needs an https PUBLIC_URL: browsers refuse such a cookie without Secure".into();
+            let reason = "none needs an https PUBLIC_URL: browsers refuse such a cookie without https".into();
             return Err(ConfigError { setting: "COOKIE_SAMESITE", reason });
         }
         Ok(Self {
@@ -132,12 +138,7 @@ impl Config {
             mail_from: settings.mail_from.clone(),
             service_name: service_name(&settings.mail_from, &public_url),
             links: LinkConfig::new(settings, &public_url),
-            session: SessionConfig {
-                ttl: (settings.session_ttl, settings.session_idle_ttl),
-                remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
-                same_site: settings.cookie_samesite,
-                is_secure,
-            },
+            session: SessionConfig::new(settings, is_secure),
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
             allowed_origins: settings.allowed_origins.clone(),
@@ -158,12 +159,12 @@ fn mail_transport(settings: &Settings, address: SocketAddr, public_url: &Url) ->
     match (&settings.smtp_url, settings.dev_mailbox) {
         (_, DevMailbox::On) => mailbox(),
         (Some(url), _) => Ok(MailTransport::Smtp(url.clone())),
-        // An https address means that others come in through a proxy, and would read the mailbox.
+        // An https address means that others get in through a proxy, and could read the mailbox.
         (None, DevMailbox::Auto) if is_loopback(address.ip()) && public_url.scheme() != "https" => mailbox(),
         (None, DevMailbox::Auto) => Err(ConfigError {
             setting: "SMTP_URL",
-            reason: "required when LISTEN is not loopback or PUBLIC_URL is https (or DEV_MAILBOX=on, on one's own \
-                     machine)"
+            reason: "required when LISTEN is not loopback or PUBLIC_URL is https (on your own machine, DEV_MAILBOX=on \
+                     does as well)"
                 .into(),
         }),
         (None, DevMailbox::Off) => {
@@ -192,7 +193,7 @@ fn data_dir(settings: &Settings) -> Result<PathBuf, ConfigError> {
     fs::canonicalize(&settings.data_dir).map_err(failed)
 }
 
-/// The key of the data directory, made at the first start. Of two instances that make it at once, one wins.
+/// The key in the data directory, created at the first start. Of two instances that create it at once, one wins.
 fn kept_key(path: &Path) -> Result<KeyRing, ConfigError> {
     let failed = |reason: String| ConfigError { setting: "DATA_DIR", reason: format!("{}: {reason}", path.display()) };
     if !path.exists() {
@@ -200,7 +201,7 @@ fn kept_key(path: &Path) -> Result<KeyRing, ConfigError> {
         rand::rng().fill_bytes(&mut bytes);
         let made = path.with_extension(format!("new.{}", std::process::id()));
         write_private(&made, &STANDARD.encode(bytes)).map_err(|error| failed(error.to_string()))?;
-        // A link, unlike a rename, fails where the other instance was first: its key stays.
+        // A link, unlike a rename, fails if the other instance was first: then its key counts.
         let linked = fs::hard_link(&made, path);
         fs::remove_file(&made).map_err(|error| failed(error.to_string()))?;
         if let Err(error) = linked

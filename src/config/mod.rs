@@ -1,7 +1,6 @@
-//! The settings: each an environment variable and a command-line flag with the same meaning. The only reader of the
-//! environment.
+//! The settings: each is an environment variable and a command-line flag. Nothing else reads the environment.
 //!
-//! [`Settings`] is what was given, one value at a time; [`Config`] is what the service runs with, checked as a whole.
+//! [`Settings`] are the given values, each checked by itself; [`Config`] is what the service runs with, checked as a whole.
 
 mod check;
 pub mod value;
@@ -19,18 +18,18 @@ use url::Url;
 pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 
-/// What can be set. `vestibule serve --help` prints it.
+/// What can be set. `vestibule serve --help` prints these texts.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The PostgreSQL to use; without it, an embedded one in the data directory (for development)
+    /// The PostgreSQL to use, 15 or later (default: an embedded one in DATA_DIR, for development)
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::database_url)]
     pub database_url: Option<Secret>,
 
-    /// Programs of an installed PostgreSQL to use for the embedded one, instead of the bundled ones
+    /// Folder with the programs of an installed PostgreSQL, to use for the embedded one
     #[arg(long, env, value_name = "DIR")]
     pub postgres_bin_dir: Option<PathBuf>,
 
-    /// Where development keeps its database, key and mails
+    /// Folder for the database, key and mails of development
     #[arg(long, env, value_name = "DIR", default_value = ".vestibule")]
     pub data_dir: PathBuf,
 
@@ -38,33 +37,33 @@ pub struct Settings {
     #[arg(long, env, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Where people reach the service (default: http:// + LISTEN)
+    /// Where users reach the service (default: http:// + LISTEN)
     #[arg(long, env, value_name = "URL", value_parser = value::public_url)]
     pub public_url: Option<Url>,
 
-    /// At least 32 random bytes in base64 or hex; several, comma-separated: the first signs, all verify
-    /// (default: made and kept in the data directory; required with an https PUBLIC_URL)
+    /// At least 32 random bytes in base64 or hex; of several, comma-separated, the first signs and all verify
+    /// (default: created and kept in DATA_DIR; required with an https PUBLIC_URL)
     #[arg(long, env, hide_env_values = true, value_name = "KEY", value_parser = value::key_ring)]
     pub secret_key: Option<KeyRing>,
 
-    /// smtp://, smtps:// or smtp://...?tls=required; without it, the development mailbox
-    /// (required when LISTEN is not loopback)
+    /// smtps://, or smtp://...?tls=required for STARTTLS (default: the development mailbox; required when LISTEN is not
+    /// loopback or PUBLIC_URL is https)
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::smtp_url)]
     pub smtp_url: Option<Secret>,
 
-    /// The development mailbox: auto is on without SMTP_URL on loopback
+    /// Keep mails in the development mailbox instead of sending them
     #[arg(long, env, value_name = "WHEN", default_value = "auto")]
     pub dev_mailbox: DevMailbox,
 
-    /// The sender of the letters
+    /// Sender of the mails
     #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
     pub mail_from: Mailbox,
 
-    /// A folder with templates for the letters, as LANGUAGE/LETTER.{subject.txt,txt,html}, before those that ship
+    /// A folder with templates for the mails, as LANGUAGE/LETTER.{subject.txt,txt,html}, before those that ship
     #[arg(long, env, value_name = "DIR")]
     pub mail_templates: Option<PathBuf>,
 
-    /// A front-end's own page for the confirmation link, with {token} in it (default: a page of the service)
+    /// Your front-end's page for confirmation links, with {token} in it (default: a page of the service)
     #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
     pub confirm_url: Option<LinkTemplate>,
 
@@ -72,15 +71,15 @@ pub struct Settings {
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = value::duration)]
     pub confirm_ttl: Duration,
 
-    /// A front-end's own page for the link to reset a password, with {token} in it (default: a page of the service)
+    /// Your front-end's page for password reset links, with {token} in it (default: a page of the service)
     #[arg(long, env, value_name = "URL", value_parser = value::link_template)]
     pub reset_url: Option<LinkTemplate>,
 
-    /// Lifetime of a link to reset a password
+    /// Lifetime of a password reset link
     #[arg(long, env, value_name = "DURATION", default_value = "30m", value_parser = value::duration)]
     pub reset_ttl: Duration,
 
-    /// Lifetime of a link to change an address
+    /// Lifetime of a link to confirm a change of address
     #[arg(long, env, value_name = "DURATION", default_value = "1h", value_parser = value::duration)]
     pub email_change_ttl: Duration,
 
@@ -88,7 +87,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "DURATION", default_value = "12h", value_parser = value::duration)]
     pub session_ttl: Duration,
 
-    /// Lifetime of a session without use
+    /// Lifetime of an unused session
     #[arg(long, env, value_name = "DURATION", default_value = "12h", value_parser = value::duration)]
     pub session_idle_ttl: Duration,
 
@@ -96,7 +95,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "DURATION", default_value = "30d", value_parser = value::duration)]
     pub remember_ttl: Duration,
 
-    /// Lifetime of a session with "remember", without use
+    /// Lifetime of an unused session with "remember"
     #[arg(long, env, value_name = "DURATION", default_value = "14d", value_parser = value::duration)]
     pub remember_idle_ttl: Duration,
 
@@ -104,7 +103,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,
 
-    /// Front-end origins for CORS and cookie-borne changes, comma-separated
+    /// Origins of your front-ends, comma-separated: CORS, and changes with a session cookie
     #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
     pub allowed_origins: Vec<String>,
 
@@ -112,57 +111,55 @@ pub struct Settings {
     #[arg(long, env, value_name = "VALUE", default_value = "lax")]
     pub cookie_samesite: SameSitePolicy,
 
-    /// Addresses or networks whose X-Forwarded-For is believed, comma-separated
+    /// Addresses or networks of your proxies, comma-separated: their X-Forwarded-For counts
     #[arg(long, env, value_name = "NETWORKS", value_delimiter = ',', value_parser = value::network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Cost of a password hash; older hashes are renewed at the next login
+    /// Cost of a password hash; an older hash is renewed at the next sign-in
     #[arg(long, env, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u32).range(10..=16))]
     pub bcrypt_cost: u32,
 
-    /// Limits in time: off, only for load tests, lifts them all
+    /// Rate limits; turn them off for load tests only
     #[arg(long, env, value_name = "SWITCH", default_value = "on")]
     pub rate_limits: Switch,
 
-    /// Filter of the log, as env_logger reads it
+    /// Log filter, in the syntax of env_logger
     #[arg(long, env, value_name = "FILTER", default_value = "info")]
     pub rust_log: String,
 }
 
-/// When the development mailbox takes the mails.
+/// When mails are kept in the development mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DevMailbox {
-    /// Without `SMTP_URL`, on loopback.
+    /// Without `SMTP_URL`, on loopback
     Auto,
-    /// Always; for a container on one's own machine.
+    /// Always; for a container on your own machine
     On,
-    /// Never.
+    /// Never
     Off,
 }
 
-/// Whether something is in force.
+/// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "on and off")]
 pub enum Switch {
-    /// It is.
     On,
-    /// It is not.
     Off,
 }
 
 /// The `SameSite` attribute of the session cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SameSitePolicy {
-    /// Sent with top-level navigations from other sites.
+    /// Sent with top-level navigations from other sites
     Lax,
-    /// Never sent with a request that another site caused.
+    /// Never sent with a request from another site
     Strict,
-    /// Sent always; browsers then ask for `Secure`.
+    /// Always sent; browsers then require https
     None,
 }
 
-/// The command without the environment variables that are empty: an empty one counts as not set, as compose files make
-/// them of settings that somebody left out.
-#[must_use]
+/// The command without its empty environment variables. An empty variable counts as not set: compose files pass settings
+/// that were left out as empty.
 pub fn ignoring_empty_variables(command: Command) -> Command {
     let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     command
@@ -176,7 +173,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 impl Settings {
-    /// Those of a command line, for tests of modules that need some.
+    /// The settings of a command line, for unit tests.
     pub(crate) fn of_flags(flags: &[&str]) -> Self {
         use clap::FromArgMatches as _;
         let command = Self::augment_args(clap::Command::new("tests").no_binary_name(true));

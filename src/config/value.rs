@@ -1,4 +1,4 @@
-//! The values of settings: each parsed once, refused with a reason that never repeats a secret.
+//! The values of settings: each is parsed once. The reason of a refusal never repeats a secret.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,13 +15,12 @@ const SECRET_KEY_BYTES: usize = 32;
 /// The longest lifetime that can be set: a year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// A text that does not show itself.
+/// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text.
-    #[must_use]
+    /// The text itself.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -39,10 +38,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Reads the address of a PostgreSQL.
-///
-/// # Errors
-/// None that tokio-postgres could connect to: the service would wait for it for ever.
+/// Refuses what tokio-postgres cannot connect to: the service would wait for it forever.
 pub fn database_url(text: &str) -> Result<Secret, String> {
     match text.parse::<tokio_postgres::Config>() {
         _ if text.trim().is_empty() => Err("must not be empty".into()),
@@ -57,7 +53,6 @@ pub struct KeyRing(Vec<Vec<u8>>);
 
 impl KeyRing {
     /// The key that signs. The ring is never empty.
-    #[must_use]
     pub fn signing(&self) -> &[u8] {
         self.0.first().map_or(&[], Vec::as_slice)
     }
@@ -74,16 +69,13 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Reads one or more keys in base64 or hex.
-///
-/// # Errors
-/// A key that is neither, or of fewer than 32 bytes.
+/// Reads one or more keys in base64 or hex, of at least 32 bytes each.
 pub fn key_ring(text: &str) -> Result<KeyRing, String> {
     text.split(',').map(|key| decode_key(key.trim())).collect::<Result<Vec<_>, _>>().map(KeyRing)
 }
 
 fn decode_key(text: &str) -> Result<Vec<u8>, String> {
-    let decoded = decode_hex(text).or_else(|| {
+    let decoded = hex::decode(text).ok().or_else(|| {
         [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|base64| base64.decode(text).ok())
     });
     match decoded {
@@ -93,58 +85,43 @@ fn decode_key(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
-}
-
-/// An address of a front-end, in which `{token}` stands for the token of a link.
+/// A URL in which `{token}` stands for the token of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkTemplate(String);
 
 impl LinkTemplate {
     /// The page of the service itself at `path` below `public_url`.
-    #[must_use]
     pub fn own_page(public_url: &Url, path: &str) -> Self {
         Self(format!("{}/{path}/{{token}}", public_url.as_str().trim_end_matches('/')))
     }
 
-    /// The link that carries `token`.
-    #[must_use]
+    /// The URL with `token` in it.
     pub fn link(&self, token: &str) -> String {
         self.0.replace("{token}", token)
     }
 }
 
-/// Reads an address with `{token}` in it.
-///
-/// # Errors
-/// No http or https URL, or `{token}` is missing, stands there more than once, or in the host.
+/// Reads an http or https URL that has `{token}` once, and not in the host.
 pub fn link_template(text: &str) -> Result<LinkTemplate, String> {
     const TOKEN: &str = "token-of-a-link";
     if text.matches("{token}").count() != 1 {
         return Err("must have {token} in it, once".into());
     }
-    // `Url` forgives white space, backslashes and missing slashes; mail programs that look for links do not.
+    // `Url` accepts white space, backslashes and missing slashes; mail programs that look for links do not.
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     let is_web = matches!(scheme.as_deref(), Some("http" | "https"));
     let is_one_word = !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
     match Url::parse(&text.replace("{token}", TOKEN)) {
-        // In the name of the host it would be told to every name server.
+        // In the host name, every name server would see it.
         Ok(url) if is_web && url[..Position::BeforePath].contains(TOKEN) => {
-            Err("must have {token} behind the host".into())
+            Err("must have {token} after the host".into())
         }
         Ok(url) if is_web && is_one_word && url.has_host() => Ok(LinkTemplate(text.to_owned())),
         _ => Err("must be an http:// or https:// URL".into()),
     }
 }
 
-/// Reads the address where people reach the service.
-///
-/// # Errors
-/// No http or https URL, or one with a path, a query, a fragment or credentials: the service answers at the root.
+/// Reads an http or https URL without path, query, fragment and credentials: the service answers at the root.
 pub fn public_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "must be an http:// or https:// URL")?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -158,19 +135,13 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Reads an origin, and writes it as browsers do.
-///
-/// # Errors
-/// Anything but scheme, host and port of http or https; `*` would let every page act for everybody.
+/// Reads an origin, and writes it as browsers do. Refuses `*`, which would let every page act for every user.
 pub fn origin(text: &str) -> Result<String, String> {
     let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
     Ok(url.origin().ascii_serialization())
 }
 
-/// Reads the address of an SMTP server.
-///
-/// # Errors
-/// A scheme other than `smtp` or `smtps`, no host, or an unknown `tls`.
+/// Reads an `smtp` or `smtps` URL.
 pub fn smtp_url(text: &str) -> Result<Secret, String> {
     let url = Url::parse(text).map_err(|_| "must be an smtp:// or smtps:// URL")?;
     if !matches!(url.scheme(), "smtp" | "smtps") || !url.has_host() {
@@ -184,10 +155,7 @@ pub fn smtp_url(text: &str) -> Result<Secret, String> {
     Ok(Secret(text.to_owned()))
 }
 
-/// Reads a lifetime such as `30m`, `12h`, `14d`.
-///
-/// # Errors
-/// No duration, none at all, or more than a year.
+/// Reads a lifetime such as `30m`, `12h`, `14d`: from a second to a year.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration.as_secs() == 0 => Err("must be at least 1s".into()),
@@ -197,10 +165,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a network, or a single address as the network of its own.
-///
-/// # Errors
-/// Neither an address nor a network.
+/// Reads a network, or an address as a network of one.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse::<IpNet>()
@@ -216,6 +181,7 @@ mod tests {
     fn keys_are_read_in_base64_and_hex_and_short_ones_refused() {
         let hex = "ab".repeat(32);
         assert_eq!(key_ring(&hex).unwrap().signing(), [0xab; 32]);
+        assert_eq!(key_ring(&hex.to_uppercase()).unwrap().signing(), [0xab; 32]);
         let base64 = STANDARD.encode([7u8; 32]);
         let ring = key_ring(&format!("{base64},{hex}")).unwrap();
         assert_eq!(ring.signing(), [7; 32]);

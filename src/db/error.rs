@@ -1,24 +1,22 @@
-//! What can go wrong with the database, as far as it matters to anybody else.
+//! What can go wrong with the database, as far as callers care.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
 /// Work on the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The database cannot be reached, does not answer in time or takes no writes now. Trying again later helps.
+    /// The database is away, slow or read-only. Trying again later helps.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// A constraint refused the change.
     #[error("refused by constraint {0}")]
     Constraint(String),
-    /// A mistake of ours.
+    /// A bug.
     #[error("the database refused a query: {0}")]
     Query(Error),
 }
 
 impl DbError {
-    /// Whether the constraint of this name refused the change.
-    #[must_use]
     pub fn is_constraint(&self, name: &str) -> bool {
         matches!(self, Self::Constraint(constraint) if constraint == name)
     }
@@ -50,7 +48,7 @@ impl From<Error> for DbError {
     }
 }
 
-/// Whether the server's text says that it stops, starts, is full, out of time, or ended a deadlock.
+/// Whether the server's text says that it stops, starts, is full or out of time, or ended a deadlock.
 fn is_passing(message: &str) -> bool {
     const TEXTS: [&str; 11] = [
         "terminating connection",

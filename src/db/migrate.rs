@@ -11,8 +11,8 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// An arbitrary number, the same in every instance: "vestibul" in ASCII.
 const LOCK: i64 = 0x7665_7374_6962_756c;
 
-/// Runs what is missing and names it. The lock, which ends with the connection, keeps other instances waiting, so
-/// that each migration runs once. Needs a multi-threaded runtime.
+/// Runs pending migrations and names them. The lock, which ends with the connection, makes other instances wait, so that
+/// each migration runs once. Needs a multi-threaded runtime.
 pub(super) async fn run(mut connection: Connection) -> Result<Vec<String>, DbError> {
     diesel::sql_query("select pg_advisory_lock($1)")
         .bind::<diesel::sql_types::BigInt, _>(LOCK)

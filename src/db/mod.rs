@@ -1,17 +1,33 @@
 //! PostgreSQL: the pool, transactions and migrations.
 //!
-//! The database decides: what must be unique is a constraint, what works once is a row count. Every piece of work has
-//! a deadline, so that a database which is away, slow or frozen becomes an error within seconds and never a queue.
+//! The database decides: what must be unique is a constraint, what works once is a row count. All work has a deadline, so
+//! that a database that is away, slow or frozen becomes an error within seconds and never a queue.
 
 mod error;
 mod migrate;
 mod pool;
-#[expect(missing_docs, reason = "generated")]
 pub mod schema;
-
-/// How many rows a clean-up deletes at once: that many take milliseconds, and hold up nobody.
-pub const CLEANING_BATCH: i64 = 1000;
 
 pub use error::DbError;
 pub use migrate::MIGRATIONS;
 pub use pool::{Connection, Db, in_limited_time};
+
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_async::RunQueryDsl as _;
+
+/// How many rows a clean-up deletes at once: that many take milliseconds and block no request.
+const DELETE_BATCH: i64 = 1000;
+
+/// Deletes some of the rows of `table` for which `condition` holds, in which `$1` is `at`. Returns how many.
+pub async fn delete_batch(
+    conn: &mut Connection,
+    table: &str,
+    condition: &str,
+    at: DateTime<Utc>,
+) -> QueryResult<usize> {
+    let statement =
+        format!("delete from {table} where ctid = any(array(select ctid from {table} where {condition} limit $2))");
+    diesel::sql_query(statement).bind::<Timestamptz, _>(at).bind::<BigInt, _>(DELETE_BATCH).execute(conn).await
+}

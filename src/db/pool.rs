@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Object, Timeouts};
-use diesel::{ConnectionError, QueryResult};
+use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, TransactionManager as _};
@@ -25,26 +25,28 @@ pub type Connection = AsyncPgConnection;
 type Manager = AsyncDieselConnectionManager<Connection>;
 type Transactions = <Connection as diesel_async::AsyncConnection>::TransactionManager;
 
-/// Connections at most. Work on the database is short; what is slow here, hashing, holds none.
+/// The largest number of connections. Work on the database is short; hashing, which is slow, holds none.
 const POOL_SIZE: usize = 16;
 /// How long getting a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the work of one request may take, connections included: callers are answered within five seconds.
+/// How long the work of one request may take, including getting connections: callers get an answer within 5 s.
 const WORK_TIMEOUT: Duration = Duration::from_millis(4500);
-/// A connection that says nothing for so long is asked whether it lives, so often, so many times.
+/// After how much silence a connection is probed, how often, and how many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 2);
-/// The server ends a statement by itself, also when nobody waits for it any more.
-const STATEMENT_TIMEOUT_MS: u32 = 5000;
+/// The settings of each connection: the server ends a statement, and a transaction that waits for its client, itself; it
+/// has the isolation that the code is written for, whatever the role's default; and it gives times in UTC.
+const CONNECTION_SETTINGS: &str = "set statement_timeout = 5000; set idle_in_transaction_session_timeout = 5000; \
+                                   set default_transaction_isolation = 'read committed'; set timezone = 'UTC'";
 
 tokio::task_local! {
-    /// What is left of the time that a request may spend on the database.
-    static PATIENCE: Cell<Duration>;
+    /// How much time the request may still spend on the database.
+    static REQUEST_DB_BUDGET: Cell<Duration>;
 }
 
-/// Does all work on the database within `request` in the time that is otherwise given to one piece: several pieces that
-/// are all in time, over a slow link, would else keep a caller waiting.
+/// Gives all database work of `request` together the time that one piece of work has otherwise: over a slow link, several
+/// pieces that are each in time would keep the caller waiting.
 pub async fn in_limited_time<F: Future>(request: F) -> F::Output {
-    PATIENCE.scope(Cell::new(WORK_TIMEOUT), request).await
+    REQUEST_DB_BUDGET.scope(Cell::new(WORK_TIMEOUT), request).await
 }
 
 /// The database.
@@ -55,9 +57,27 @@ pub struct Db {
     migrated: watch::Sender<bool>,
 }
 
+/// A connection at work. If the work is dropped unfinished, because the client went away or time ran out, the connection
+/// is closed: an answer may still arrive on it, and an open transaction would keep its locks.
+struct Lease(Option<Object<Manager>>);
+
+impl Lease {
+    fn give_back(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
 impl Db {
-    /// A pool for the PostgreSQL at `url`; connects when it is first needed. Connections are driven by the runtime
-    /// that this is called on, whichever thread uses them.
+    /// A pool for the PostgreSQL at `url`, which connects when it is first used. The runtime that this is called on drives
+    /// the connections, whichever thread uses them.
     ///
     /// # Errors
     /// A URL that cannot be read, or a platform without a certificate store.
@@ -66,7 +86,7 @@ impl Db {
         let tls = tls_config()?;
         let runtime = Handle::current();
         let mut config = ManagerConfig::default();
-        // A test query at every checkout would double the round trips; a connection that closed is noticed without.
+        // A test query at every checkout would double the round trips; a closed connection is noticed without it.
         config.recycling_method = RecyclingMethod::Fast;
         config.custom_setup = Box::new(move |url| {
             let (url, tls) = (url.to_owned(), tls.clone());
@@ -84,7 +104,7 @@ impl Db {
         Ok(Self { pool, url: url.to_owned(), migrated: watch::Sender::new(false) })
     }
 
-    /// Runs the migrations that are missing; of several instances that start together, one does.
+    /// Runs pending migrations; of several instances that start together, one does.
     ///
     /// # Errors
     /// The database is away, or a migration fails (it is rolled back).
@@ -94,7 +114,7 @@ impl Db {
         Ok(applied)
     }
 
-    /// A connection outside of the pool, without time limits, for what waits on purpose.
+    /// A connection outside of the pool and without time limits, for work that waits on purpose.
     ///
     /// # Errors
     /// The database is away.
@@ -121,8 +141,8 @@ impl Db {
             return Err(DbError::Unavailable("the migrations have not run yet".into()));
         }
         let began = Instant::now();
-        let result = self.run_until(began + PATIENCE.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work).await;
-        let _ = PATIENCE.try_with(|patience| patience.set(patience.get().saturating_sub(began.elapsed())));
+        let result = self.run_until(began + REQUEST_DB_BUDGET.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work).await;
+        let _ = REQUEST_DB_BUDGET.try_with(|patience| patience.set(patience.get().saturating_sub(began.elapsed())));
         result
     }
 
@@ -134,42 +154,48 @@ impl Db {
     where
         E: Into<DbError>,
     {
-        let mut connection = match timeout_at(deadline, self.pool.get()).await {
+        let connection = match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(unavailable(error)),
             Err(_) => return Err(DbError::Unavailable("no connection in time".into())),
         };
-        match timeout_at(deadline, work(&mut connection)).await {
-            Ok(result) => result.map_err(Into::into),
+        let mut lease = Lease(Some(connection));
+        let Some(connection) = lease.0.as_mut() else {
+            return Err(DbError::Unavailable("no connection".into()));
+        };
+        match timeout_at(deadline, work(connection)).await {
+            Ok(result) => {
+                lease.give_back();
+                result.map_err(Into::into)
+            }
             Err(_) => {
-                // An answer may still be on its way on this connection: nobody else shall read it.
-                drop(Object::take(connection));
-                // If this one died without a word, so did the others: whoever got one next would wait in vain, too.
+                // If this connection died silently, so did the others.
                 self.pool.retain(|_, _| false);
                 Err(DbError::Unavailable("no answer in time".into()))
             }
         }
     }
 
-    /// Runs `work` in one transaction: all of it happens, or nothing. A caller who goes away rolls it back.
+    /// Runs `work` in one transaction: all of it happens, or nothing. A caller who goes away, or an error, rolls it back.
     ///
     /// # Errors
-    /// As [`Db::run`].
-    pub async fn transaction<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut Connection) -> QueryResult<T>,
-    ) -> Result<T, DbError> {
-        self.run(async |connection| {
+    /// Those of `work`, and as [`Db::run`].
+    pub async fn transaction<T, F, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, F>) -> Result<T, E>
+    where
+        F: Into<E>,
+        E: From<DbError>,
+    {
+        let done = self.run(async |connection| {
             Transactions::begin_transaction(connection).await?;
             let result = work(connection).await;
             match &result {
                 Ok(_) => Transactions::commit_transaction(connection).await?,
-                // The first error is the one that says something; a connection that cannot roll back is not reused.
+                // The first error is the one that matters; a connection that cannot roll back is not reused.
                 Err(_) => drop(Transactions::rollback_transaction(connection).await),
             }
-            result
-        })
-        .await
+            Ok::<_, diesel::result::Error>(result)
+        });
+        done.await?.map_err(Into::into)
     }
 }
 
@@ -192,12 +218,9 @@ fn tls_config() -> Result<rustls::ClientConfig, DbError> {
 async fn connect(url: &str, tls: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
     use diesel_async::SimpleAsyncConnection as _;
     let mut connection = connect_plainly(url, tls).await?;
-    let settings =
-        format!("set statement_timeout = {STATEMENT_TIMEOUT_MS}; set lc_messages = 'C'; set timezone = 'UTC'");
-    // Only a superuser may set lc_messages: errors are then told apart as far as their texts are English.
-    if connection.batch_execute(&settings).await.is_err() {
-        let settings = format!("set statement_timeout = {STATEMENT_TIMEOUT_MS}; set timezone = 'UTC'");
-        connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    // Only a superuser may set lc_messages. Without it, errors are recognised only if their texts are English.
+    if connection.batch_execute(&format!("{CONNECTION_SETTINGS}; set lc_messages = 'C'")).await.is_err() {
+        connection.batch_execute(CONNECTION_SETTINGS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(connection)
 }
@@ -206,7 +229,7 @@ async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<Connect
     let bad = |error: String| ConnectionError::BadConnection(error);
     let config = parse(url).map_err(|error| bad(error.to_string()))?;
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
-    // The limit that the configuration knows ends when TCP is connected; a server can stay silent after that.
+    // The limit in the configuration ends when TCP is connected; a server can stay silent after that.
     let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls)).await.map_err(|_| bad("no greeting".into()))?;
     let (client, connection) = connecting.map_err(|error| bad(with_causes(&error)))?;
     Connection::try_from_client_and_connection(client, connection).await

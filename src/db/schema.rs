@@ -1,11 +1,15 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
-    account_throttles (name_sha256) {
-        name_sha256 -> Bytea,
-        failures -> Int4,
-        blocked_until -> Nullable<Timestamptz>,
-        last_at -> Timestamptz,
+    account_events (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        kind -> Text,
+        actor -> Text,
+        at -> Timestamptz,
+        ip -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
     }
 }
 
@@ -27,15 +31,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    departures (mail_id) {
-        mail_id -> Uuid,
-        canonical -> Text,
-        letter -> Text,
-        left_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
     email_changes (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -48,25 +43,22 @@ diesel::table! {
 }
 
 diesel::table! {
-    events (id) {
-        id -> Uuid,
-        user_id -> Uuid,
-        kind -> Text,
-        at -> Timestamptz,
-        ip -> Nullable<Inet>,
-        user_agent -> Nullable<Text>,
-        request_id -> Nullable<Text>,
+    login_throttles (name_sha256) {
+        name_sha256 -> Bytea,
+        failures -> Int4,
+        blocked_until -> Nullable<Timestamptz>,
+        last_at -> Timestamptz,
     }
 }
 
 diesel::table! {
-    mails (id) {
+    outbox (id) {
         id -> Uuid,
         user_id -> Nullable<Uuid>,
         address -> Nullable<Text>,
-        letter -> Text,
+        kind -> Text,
         email_change_id -> Nullable<Uuid>,
-        context -> Jsonb,
+        request_context -> Jsonb,
         state -> Text,
         queued_at -> Timestamptz,
         due_at -> Timestamptz,
@@ -75,6 +67,15 @@ diesel::table! {
         last_reply -> Nullable<Text>,
         waits_for_server -> Bool,
         sent_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sent_mails (mail_id) {
+        mail_id -> Uuid,
+        canonical -> Text,
+        kind -> Text,
+        sent_at -> Timestamptz,
     }
 }
 
@@ -99,28 +100,29 @@ diesel::table! {
         email_canonical -> Text,
         username -> Nullable<Text>,
         username_canonical -> Nullable<Text>,
-        password_hash -> Text,
-        password_set_at -> Timestamptz,
+        password_hash -> Nullable<Text>,
+        password_set_at -> Nullable<Timestamptz>,
+        credential_version -> Uuid,
         confirmed_at -> Nullable<Timestamptz>,
         disabled_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
     }
 }
 
+diesel::joinable!(account_events -> users (user_id));
 diesel::joinable!(email_changes -> users (user_id));
-diesel::joinable!(events -> users (user_id));
-diesel::joinable!(mails -> users (user_id));
+diesel::joinable!(outbox -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(users -> addresses (email_canonical));
 
 diesel::allow_tables_to_appear_in_same_query!(
-    account_throttles,
+    account_events,
     addresses,
     client_throttles,
-    departures,
     email_changes,
-    events,
-    mails,
+    login_throttles,
+    outbox,
+    sent_mails,
     sessions,
     users,
 );

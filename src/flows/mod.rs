@@ -1,90 +1,82 @@
-//! What people can do: the route table, one line per operation, and one file per flow.
+//! The route table, one line per operation, and a file per flow. A flow reads the request, calls one operation of
+//! `account/`, and answers.
 
-mod answers;
-mod change_email;
-mod change_password;
-mod change_username;
-mod confirm_email;
-mod delete_account;
-mod dev_mailbox;
-mod docs;
-mod end_sessions;
-mod export_account;
-mod forgot_password;
-mod health;
-mod list_sessions;
-mod login;
-mod logout;
-mod problems;
-mod register;
-mod resend;
-mod reset_password;
-mod responses;
+mod account;
+mod dev;
+mod documented_errors;
+mod email;
+mod meta;
+mod password;
 mod route;
-mod show_account;
+mod session;
+mod views;
 
-/// What can be read from bodies.
-pub use login::Credentials;
-pub use register::Registration;
-pub use resend::Resend;
+/// What is read from bodies, for the fuzz targets.
+pub use account::register::Registration;
+pub use email::resend::ResendRequest;
+pub use session::login::Credentials;
 
 use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 
-/// Declares the operations: routes and OpenAPI document come from the same lines. `session` stands before those that
-/// look at the session that a request presents.
+use crate::app::App;
+use crate::session::SessionCookies;
+
+/// Declares the operations: routes and OpenAPI document come from the same lines. The first word says what the operation
+/// does with sessions: `open` looks at none, `session` at that of the request, and `sign_in` also sets a cookie for a client
+/// that has none.
 macro_rules! operations {
-    ($($who:ident $method:ident $path:literal => $module:ident :: $handler:ident)+) => {
+    ($($access:ident $method:ident $path:literal => $group:ident :: $module:ident :: $handler:ident)+) => {
         #[derive(utoipa::OpenApi)]
-        #[openapi(paths($($module::$handler),+))]
+        #[openapi(paths($($group::$module::$handler),+))]
         pub(crate) struct Operations;
 
         fn operations() -> Vec<route::Operation> {
-            vec![$(route::Operation::$who(actix_web::http::Method::$method, $path, || {
-                actix_web::Route::new().to($module::$handler)
-            })),+]
+            vec![$(route::Operation::$access(Method::$method, $path, || Route::new().to($group::$module::$handler))),+]
         }
     };
 }
 
 operations! {
-    open    POST   "/register"             => register::register_account
-    session POST   "/login"                => login::create_session
-    session POST   "/logout"               => logout::end_session
-    open    GET    "/confirm/{token}"      => confirm_email::show_link
-    open    POST   "/confirm/{token}"      => confirm_email::confirm_email
-    session POST   "/resend"               => resend::resend_confirmation
-    session GET    "/me"                   => show_account::get_account
-    session PATCH  "/me"                   => change_username::update_account
-    session DELETE "/me"                   => delete_account::delete_account
-    session GET    "/me/export"            => export_account::export_account
-    open    POST   "/password/forgot"      => forgot_password::request_password_reset
-    open    POST   "/password/reset"       => reset_password::reset_password
-    session POST   "/password/change"      => change_password::change_password
-    session POST   "/email/change"         => change_email::request_email_change
-    session GET    "/sessions"             => list_sessions::list_sessions
-    session DELETE "/sessions"             => end_sessions::end_other_sessions
-    session DELETE "/sessions/{id}"        => end_sessions::end_one_session
-    open    GET    "/health/live"          => health::get_liveness
-    open    GET    "/health/ready"         => health::get_readiness
-    open    GET    "/problems/{code}"      => problems::explain_problem
-    open    GET    "/openapi.json"         => docs::get_document
-    open    GET    "/dev/mailbox"          => dev_mailbox::list_mails
-    open    DELETE "/dev/mailbox"          => dev_mailbox::delete_mails
-    open    GET    "/dev/mailbox/{id}"     => dev_mailbox::get_mail
+    open    POST   "/register"             => account::register::register_account
+    sign_in POST   "/login"                => session::login::create_session
+    session POST   "/logout"               => session::logout::end_session
+    open    GET    "/confirm/{token}"      => email::confirm::show_link
+    open    POST   "/confirm/{token}"      => email::confirm::confirm_email
+    session POST   "/resend"               => email::resend::resend_confirmation
+    session GET    "/me"                   => account::show::get_account
+    session PATCH  "/me"                   => account::update::update_account
+    session DELETE "/me"                   => account::delete::delete_account
+    session GET    "/me/export"            => account::export::export_account
+    open    POST   "/password/forgot"      => password::forgot::request_password_reset
+    open    POST   "/password/reset"       => password::reset::reset_password
+    session POST   "/password/change"      => password::change::change_password
+    session POST   "/email/change"         => email::change::request_email_change
+    session GET    "/sessions"             => session::list::list_sessions
+    session DELETE "/sessions"             => session::end::end_other_sessions
+    session DELETE "/sessions/{id}"        => session::end::end_one_session
+    open    GET    "/health/live"          => meta::health::get_liveness
+    open    GET    "/health/ready"         => meta::health::get_readiness
+    open    GET    "/problems/{code}"      => meta::problems::explain_problem
+    open    GET    "/openapi.json"         => meta::docs::get_document
+    open    GET    "/dev/mailbox"          => dev::mailbox::list_mails
+    open    DELETE "/dev/mailbox"          => dev::mailbox::delete_mails
+    open    GET    "/dev/mailbox/{id}"     => dev::mailbox::get_mail
 }
 
 /// Registers every route.
-pub fn routes(config: &mut ServiceConfig, app: &crate::app::App, manager: &crate::session::LoginManager) {
-    route::register(config, operations(), app, manager);
-    docs::pages(config);
-    // The form of a reset link: a page, and so no operation of the document.
+pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
+    route::register(config, operations(), app, cookies);
+    meta::docs::pages(config);
+    // A page, so no operation of the document.
     let form = vec![
-        route::Operation::open(Method::GET, "/password/reset/{token}", || Route::new().to(reset_password::reset_form)),
+        route::Operation::open(Method::GET, "/password/reset/{token}", || {
+            Route::new().to(password::reset_page::reset_form)
+        }),
         route::Operation::open(Method::POST, "/password/reset/{token}", || {
-            Route::new().to(reset_password::submit_form)
+            Route::new().to(password::reset_page::submit_form)
         }),
     ];
-    route::register(config, form, app, manager);
+    route::register(config, form, app, cookies);
 }

@@ -9,30 +9,40 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
 
 use crate::app::App;
-use crate::session::{self, LoginManager};
+use crate::session::{self, SessionCookies};
+
+/// What an operation does with sessions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    Open,
+    Session,
+    SignIn,
+}
 
 /// A line of the route table.
-pub(super) struct Operation {
+pub struct Operation {
+    access: Access,
     method: Method,
     path: &'static str,
     route: fn() -> Route,
-    has_session: bool,
 }
 
 impl Operation {
-    /// An operation that does not look at sessions.
-    pub(super) fn open(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { method, path, route, has_session: false }
+    pub fn open(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self { access: Access::Open, method, path, route }
     }
 
-    /// An operation that looks at the session that a request presents.
-    pub(super) fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { has_session: true, ..Self::open(method, path, route) }
+    pub fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self { access: Access::Session, method, path, route }
+    }
+
+    pub fn sign_in(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self { access: Access::SignIn, method, path, route }
     }
 }
 
 /// Registers the operations, those of one path together.
-pub(super) fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &App, manager: &LoginManager) {
+pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &App, cookies: &SessionCookies) {
     let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
     for operation in operations {
         match paths.iter_mut().find(|(path, _)| *path == operation.path) {
@@ -46,25 +56,30 @@ pub(super) fn register(config: &mut ServiceConfig, operations: Vec<Operation>, a
         for operation in &operations {
             resource = resource.route((operation.route)().guard(method_guard(operation.method.clone())));
         }
-        if operations.iter().any(|operation| operation.has_session) {
-            config.service(with_session(resource, app, manager));
-        } else {
-            config.service(resource);
-        }
+        match operations.iter().map(|operation| operation.access).max() {
+            None | Some(Access::Open) => config.service(resource),
+            Some(access) => config.service(with_session(resource, access == Access::SignIn, app, cookies)),
+        };
     }
 }
 
-/// A resource that answers GET and HEAD alone.
-pub(super) fn read_only(path: &str, route: fn() -> Route) -> Resource {
+/// A resource that answers only GET and HEAD.
+pub fn read_only(path: &str, route: fn() -> Route) -> Resource {
     web::resource(path)
         .default_service(method_not_allowed(&[&Method::GET]))
         .route(route().guard(method_guard(Method::GET)))
 }
 
-fn with_session(resource: Resource, app: &App, manager: &LoginManager) -> impl HttpServiceFactory + 'static {
-    let (identity, session) = session::middleware(app, manager);
+fn with_session(
+    resource: Resource,
+    sets_cookie: bool,
+    app: &App,
+    cookies: &SessionCookies,
+) -> impl HttpServiceFactory + 'static {
+    let (identity, session) = session::middleware(&app.db, &app.clock, cookies);
+    let transport = move |cookies, req, next| session::transport(sets_cookie, cookies, req, next);
     // The last one is the outermost.
-    resource.wrap(identity).wrap(session).wrap(from_fn(session::credentials))
+    resource.wrap(identity).wrap(session).wrap(from_fn(transport))
 }
 
 fn method_guard(method: Method) -> impl guard::Guard {

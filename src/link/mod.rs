@@ -1,7 +1,7 @@
-//! The signed links of letters: minted when a letter leaves, held by no table.
+//! The signed links in mails: signed when a mail is sent, stored in no table.
 //!
-//! A link is a JWT (HS256) bound to one purpose, account and address. If it were read less strictly than here, a
-//! token of another kind, an empty one, or one for an address that the account no longer has could confirm somebody.
+//! A link is a JWT (HS256) bound to one purpose, account and address. If it were read less strictly, a token of another kind,
+//! or one for an address that the account no longer has, could confirm an account.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use crate::config::KeyRing;
@@ -19,73 +20,59 @@ use crate::user::UserId;
 const ISSUER: &str = "vestibule";
 /// The `typ` of our links (RFC 8725, section 3.11): no other token of ours has it.
 const TYPE: &str = "vestibule-link+jwt";
-/// No token of ours is longer: an address has 254 octets at most.
+/// Longer than every token of ours: an address has 254 octets at most.
 const MAX_LENGTH: usize = 2048;
 
 /// What a link is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Purpose {
-    /// To prove the address of a new account.
+    /// Confirms the address of a new account.
     ConfirmEmail,
-    /// To prove the address that an account shall have instead; refers to the change.
+    /// Confirms the new address of an account; refers to the change.
     ChangeEmail,
-    /// To take back a change of address, from the address before; refers to the change.
+    /// Undoes a change of address, from the old address; refers to the change.
     UndoEmailChange,
-    /// To set a password; refers to the one that it replaces.
+    /// Sets a password; refers to the credential version that it replaces.
     ResetPassword,
 }
 
 impl Purpose {
-    /// Its stable name, also the `aud` of the token.
-    #[must_use]
+    /// The stable name, also the `aud` of the token.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ConfirmEmail => "confirm_email",
-            Self::ChangeEmail => "change_email",
-            Self::UndoEmailChange => "undo_email_change",
-            Self::ResetPassword => "reset_password",
-        }
+        self.into()
     }
 }
 
-/// What a new link says.
+/// A link to sign.
 #[derive(Clone, Debug)]
 pub struct NewLink<'a> {
-    /// What it is for.
     pub purpose: Purpose,
-    /// The account.
     pub user_id: UserId,
-    /// The canonical address that it is sent to.
     pub email_canonical: &'a str,
-    /// What it refers to, where its purpose asks for it.
+    /// What its purpose refers to.
     pub reference: Option<String>,
-    /// How long it lives.
     pub ttl: Duration,
 }
 
 /// A genuine link.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// What it is for.
     pub purpose: Purpose,
-    /// The account that it was made for.
     pub user_id: UserId,
-    /// The canonical address that it was sent to.
     pub email_canonical: String,
-    /// What it refers to, where its purpose asks for it.
+    /// What its purpose refers to.
     pub reference: Option<String>,
-    /// When it ends.
     pub expires_at: DateTime<Utc>,
 }
 
-/// A token that opens nothing.
+/// Why a token is no link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// Not made by us, or for another purpose.
+    /// Not signed by us, or for another purpose.
     #[error("not a link of ours")]
     Invalid,
-    /// Genuine, but past its time.
-    #[error("the link is past its time")]
+    #[error("the link has expired")]
     Expired,
 }
 
@@ -101,7 +88,7 @@ struct Claims {
     exp: i64,
 }
 
-/// Mints and reads links.
+/// Signs and reads links.
 #[derive(Clone)]
 pub struct Links {
     signing: EncodingKey,
@@ -110,7 +97,6 @@ pub struct Links {
 
 impl Links {
     /// Links under the keys of `ring`: the first signs, all verify.
-    #[must_use]
     pub fn new(ring: &KeyRing) -> Self {
         Self {
             signing: EncodingKey::from_secret(&derive(ring.signing())),
@@ -118,11 +104,8 @@ impl Links {
         }
     }
 
-    /// Mints the token of a link that begins `now`.
-    ///
-    /// # Errors
-    /// None that happens with HS256; the library has one.
-    pub fn mint(&self, link: NewLink<'_>, now: DateTime<Utc>) -> Result<String, jsonwebtoken::errors::Error> {
+    /// Signs a link that is valid from `now` on, and returns its token.
+    pub fn sign(&self, link: NewLink<'_>, now: DateTime<Utc>) -> Result<String, jsonwebtoken::errors::Error> {
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TYPE.into());
         let claims = Claims {
@@ -137,10 +120,7 @@ impl Links {
         jsonwebtoken::encode(&header, &claims, &self.signing)
     }
 
-    /// Reads a token that is for one of `purposes`.
-    ///
-    /// # Errors
-    /// See [`LinkError`].
+    /// Reads a token for one of `purposes`.
     pub fn read(&self, token: &str, purposes: &[Purpose], now: DateTime<Utc>) -> Result<Link, LinkError> {
         let claims = self.verified(token, purposes)?;
         let purpose = purposes.iter().copied().find(|purpose| purpose.name() == claims.aud);
@@ -166,7 +146,7 @@ impl Links {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&purposes.iter().map(|purpose| purpose.name()).collect::<Vec<_>>());
-        // The library asks the system's time; ours is the clock of the service, without leeway: both ends are us.
+        // The library asks the system's clock, with leeway. Both ends are this service, so its own clock counts, exactly.
         validation.validate_exp = false;
         for key in &self.verifying {
             match jsonwebtoken::decode::<Claims>(token, key, &validation) {
@@ -179,7 +159,7 @@ impl Links {
     }
 }
 
-/// A key for links alone, so that no other use of the secret key can make one.
+/// A key for links alone, so that no other use of the secret key can sign one.
 fn derive(key: &[u8]) -> [u8; 32] {
     match Hmac::<Sha256>::new_from_slice(key) {
         Ok(mac) => mac.chain_update(b"vestibule link v1").finalize().into_bytes().into(),

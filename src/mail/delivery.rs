@@ -10,26 +10,26 @@ use crate::config::{Config, MailTransport};
 
 use super::mailbox::{Mail, Mailbox, links};
 use super::smtp::{Refusal, Smtp};
-use super::{Letter, message};
+use super::{MailContent, message};
 
 /// The longest text of a server that is kept, in characters.
 const TEXT_LIMIT: usize = 500;
 
-/// A letter was not delivered. The texts hold no control characters.
+/// A mail was not delivered. The texts hold no control characters.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The server cannot be reached or takes no letters at all, this one or another.
+    /// The server cannot be reached or takes no mails at all, this one or another.
     #[error("{0}")]
     ServerAway(String),
-    /// This letter did not leave; trying again may help.
+    /// This mail did not leave; trying again may help.
     #[error("{0}")]
     Temporary(String),
-    /// This letter does not leave; trying again does not help.
+    /// This mail does not leave; trying again does not help.
     #[error("{0}")]
     Permanent(String),
 }
 
-/// Delivers letters.
+/// Delivers mails.
 #[derive(Clone)]
 pub struct Delivery {
     from: Address,
@@ -55,7 +55,7 @@ impl Delivery {
         Ok(Self { from: config.mail_from.clone(), way })
     }
 
-    /// The development mailbox, if letters go there.
+    /// The development mailbox, if mails go there.
     #[must_use]
     pub fn mailbox(&self) -> Option<&Mailbox> {
         match &self.way {
@@ -64,14 +64,20 @@ impl Delivery {
         }
     }
 
-    /// Delivers a letter and gives the server's reply. `id` makes the `Message-ID`: one that is sent again has the same.
+    /// Delivers a mail and gives the server's reply. `id` makes the `Message-ID`: one that is sent again has the same.
     ///
     /// # Errors
     /// See [`DeliveryError`].
-    pub async fn send(&self, id: Uuid, to: &str, letter: &Letter, at: DateTime<Utc>) -> Result<String, DeliveryError> {
-        let message = message::build(&self.from, id, to, letter, at).map_err(DeliveryError::Permanent)?;
+    pub async fn send(
+        &self,
+        id: Uuid,
+        to: &str,
+        mail: &MailContent,
+        at: DateTime<Utc>,
+    ) -> Result<String, DeliveryError> {
+        let message = message::build(&self.from, id, to, mail, at).map_err(DeliveryError::Permanent)?;
         match &self.way {
-            Way::Mailbox(mailbox) => put(mailbox, id, to, letter, at, &message).await,
+            Way::Mailbox(mailbox) => put(mailbox, id, to, mail, at, &message).await,
             Way::Smtp(smtp) => match smtp.send(message).await {
                 Ok(response) => {
                     let text: Vec<&str> = response.message().collect();
@@ -82,7 +88,7 @@ impl Delivery {
         }
     }
 
-    /// Whether the server takes letters, without sending one; if not, why.
+    /// Whether the server takes mails, without sending one; if not, why.
     ///
     /// # Errors
     /// What the server, or the way to it, says.
@@ -94,7 +100,7 @@ impl Delivery {
     }
 }
 
-/// What a refusal means. The reply alone does not tell whether it was about the letter: a greeting, a refused password
+/// What a refusal means. The reply alone does not tell whether it was about the mail: a greeting, a refused password
 /// and a refused recipient can all be 5xx. But a server that still takes commands is there.
 async fn judge(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
     if let Refusal::Away(_) = refusal {
@@ -108,7 +114,7 @@ async fn judge(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
 }
 
 /// What a server says, or an error that quotes it, as the database can hold it and a terminal show it. A NUL would fail
-/// the statement that writes down that the letter left, and it would leave again and again.
+/// the statement that writes down that the mail left, and it would leave again and again.
 fn clean(text: &str) -> String {
     text.chars().take(TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -117,18 +123,18 @@ async fn put(
     mailbox: &Mailbox,
     id: Uuid,
     to: &str,
-    letter: &Letter,
+    mail: &MailContent,
     at: DateTime<Utc>,
     message: &Message,
 ) -> Result<String, DeliveryError> {
     let mail = Mail {
         id,
         to: to.to_owned(),
-        subject: letter.subject.clone(),
+        subject: mail.subject.clone(),
         sent_at: at,
-        text: letter.text.clone(),
-        html: letter.html.clone(),
-        links: links(&letter.text),
+        text: mail.text.clone(),
+        html: mail.html.clone(),
+        links: links(&mail.text),
     };
     let put = mailbox.put(mail, message.formatted()).await;
     put.map_err(|error| DeliveryError::Temporary(format!("the mailbox cannot be written to: {error}")))?;

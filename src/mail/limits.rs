@@ -1,6 +1,6 @@
-//! How many letters an address gets: what exceeds waits.
+//! How many mails an address gets: what exceeds waits.
 //!
-//! If there were no limit, anybody could have this service fill somebody's inbox; if a letter were dropped instead of
+//! If there were no limit, anybody could have this service fill somebody's inbox; if a mail were dropped instead of
 //! delayed, a promise would be broken.
 
 use chrono::{DateTime, Duration, Utc};
@@ -10,68 +10,68 @@ use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::schema::{departures, mails, users};
-use crate::db::{CLEANING_BATCH, Connection};
+use crate::db::Connection;
+use crate::db::schema::{outbox, sent_mails, users};
 
-use super::LetterKind;
+use super::MailKind;
 
-/// Between two letters to one address.
+/// Between two mails to one address.
 const APART: Duration = Duration::seconds(60);
-/// Letters to one address within an hour.
+/// Mails to one address within an hour.
 const PER_HOUR: usize = 10;
-/// Letters to one address within a day.
+/// Mails to one address within a day.
 const PER_DAY: usize = 30;
 /// Between two "you already have an account" to one address.
 const NOTICES_APART: Duration = Duration::hours(1);
 
 /// How long a departure is remembered.
-pub(super) const MEMORY: Duration = Duration::days(1);
+pub const SENT_MAILS_TTL: Duration = Duration::days(1);
 
-/// Lets a letter leave `now`, and remembers it; or says when it may. Letters to one address come one after the other,
+/// Lets a mail leave `now`, and remembers it; or says when it may. Mails to one address come one after the other,
 /// on all instances.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn depart(
+pub(super) async fn reserve_send(
     conn: &mut Connection,
     mail_id: Uuid,
     canonical: &str,
-    letter: LetterKind,
+    mail: MailKind,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<DateTime<Utc>>> {
     lock(conn, canonical).await?;
-    let departed: Vec<(DateTime<Utc>, String)> = departures::table
-        .filter(departures::canonical.eq(canonical))
-        .filter(departures::left_at.gt(now - MEMORY))
-        // A second try of the same letter is no second letter.
-        .filter(departures::mail_id.ne(mail_id))
-        .order(departures::left_at.desc())
-        .select((departures::left_at, departures::letter))
+    let departed: Vec<(DateTime<Utc>, String)> = sent_mails::table
+        .filter(sent_mails::canonical.eq(canonical))
+        .filter(sent_mails::sent_at.gt(now - SENT_MAILS_TTL))
+        // A second try of the same mail is no second mail.
+        .filter(sent_mails::mail_id.ne(mail_id))
+        .order(sent_mails::sent_at.desc())
+        .select((sent_mails::sent_at, sent_mails::kind))
         .load(conn)
         .await?;
-    let may_leave_at = earliest(&departed, letter).unwrap_or(now);
+    let may_leave_at = earliest(&departed, mail).unwrap_or(now);
     if may_leave_at > now {
         return Ok(Some(may_leave_at));
     }
-    if letter == LetterKind::ConfirmEmail && is_after_another(conn, mail_id, canonical, now).await? {
+    if mail == MailKind::ConfirmEmail && is_after_another(conn, mail_id, canonical, now).await? {
         return Ok(Some(now + APART));
     }
-    diesel::insert_into(departures::table)
+    diesel::insert_into(sent_mails::table)
         .values((
-            departures::mail_id.eq(mail_id),
-            departures::canonical.eq(canonical),
-            departures::letter.eq(letter.name()),
-            departures::left_at.eq(now),
+            sent_mails::mail_id.eq(mail_id),
+            sent_mails::canonical.eq(canonical),
+            sent_mails::kind.eq(mail.name()),
+            sent_mails::sent_at.eq(now),
         ))
-        .on_conflict(departures::mail_id)
+        .on_conflict(sent_mails::mail_id)
         .do_update()
-        .set(departures::left_at.eq(now))
+        .set(sent_mails::sent_at.eq(now))
         .execute(conn)
         .await?;
     Ok(None)
 }
 
-/// Locks the departures of an address until the transaction ends. Not the row of the address: the target of a change and
+/// Locks the sent_mails of an address until the transaction ends. Not the row of the address: the target of a change and
 /// the address of an account that is gone have none. Whoever has this lock waits for no other but that of their own
 /// departure, which is held by nobody who waits for this one.
 async fn lock(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
@@ -87,27 +87,27 @@ async fn is_after_another(
     canonical: &str,
     now: DateTime<Utc>,
 ) -> QueryResult<bool> {
-    let earlier = mails::table
+    let earlier = outbox::table
         .inner_join(users::table)
         .filter(users::email_canonical.eq(canonical))
-        .filter(mails::letter.eq(LetterKind::ConfirmEmail.name()))
-        .filter(mails::state.eq("queued"))
-        .filter(mails::due_at.le(now))
-        .filter(mails::id.lt(mail_id));
+        .filter(outbox::kind.eq(MailKind::ConfirmEmail.name()))
+        .filter(outbox::state.eq("queued"))
+        .filter(outbox::due_at.le(now))
+        .filter(outbox::id.lt(mail_id));
     diesel::select(exists(earlier)).get_result(conn).await
 }
 
-/// When the next letter may leave, after those that `departed`, the latest first.
-fn earliest(departed: &[(DateTime<Utc>, String)], letter: LetterKind) -> Option<DateTime<Utc>> {
-    let at = |index: usize| departed.get(index).map(|(left_at, _)| *left_at);
+/// When the next mail may leave, after those that `departed`, the latest first.
+fn earliest(departed: &[(DateTime<Utc>, String)], mail: MailKind) -> Option<DateTime<Utc>> {
+    let at = |index: usize| departed.get(index).map(|(sent_at, _)| *sent_at);
     let mut bounds = vec![
-        at(0).map(|left_at| left_at + APART),
-        at(PER_HOUR - 1).map(|left_at| left_at + Duration::hours(1)),
-        at(PER_DAY - 1).map(|left_at| left_at + Duration::days(1)),
+        at(0).map(|sent_at| sent_at + APART),
+        at(PER_HOUR - 1).map(|sent_at| sent_at + Duration::hours(1)),
+        at(PER_DAY - 1).map(|sent_at| sent_at + Duration::days(1)),
     ];
-    if letter == LetterKind::AlreadyRegistered {
-        let last = departed.iter().find(|(_, name)| name == letter.name());
-        bounds.push(last.map(|(left_at, _)| *left_at + NOTICES_APART));
+    if mail == MailKind::AlreadyRegistered {
+        let last = departed.iter().find(|(_, name)| name == mail.name());
+        bounds.push(last.map(|(sent_at, _)| *sent_at + NOTICES_APART));
     }
     bounds.into_iter().flatten().max()
 }
@@ -116,18 +116,8 @@ fn earliest(departed: &[(DateTime<Utc>, String)], letter: LetterKind) -> Option<
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn stay(conn: &mut Connection, mail_id: Uuid) -> QueryResult<usize> {
-    diesel::delete(departures::table.find(mail_id)).execute(conn).await
-}
-
-/// Forgets some of the departures before `before`.
-///
-/// # Errors
-/// Those of the database.
-pub(super) async fn delete_before(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    let old = departures::table.filter(departures::left_at.lt(before));
-    let some: Vec<Uuid> = old.select(departures::mail_id).limit(CLEANING_BATCH).load(conn).await?;
-    diesel::delete(departures::table.filter(departures::mail_id.eq_any(some))).execute(conn).await
+pub(super) async fn release_send(conn: &mut Connection, mail_id: Uuid) -> QueryResult<usize> {
+    diesel::delete(sent_mails::table.find(mail_id)).execute(conn).await
 }
 
 #[cfg(test)]
@@ -135,17 +125,17 @@ mod tests {
     use super::*;
 
     fn departed(seconds_ago: &[i64], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, String)> {
-        let left = |ago: &i64| (now - Duration::seconds(*ago), LetterKind::ConfirmEmail.name().to_owned());
+        let left = |ago: &i64| (now - Duration::seconds(*ago), MailKind::ConfirmEmail.name().to_owned());
         seconds_ago.iter().map(left).collect()
     }
 
     fn wait(seconds_ago: &[i64]) -> i64 {
         let now = Utc::now();
-        earliest(&departed(seconds_ago, now), LetterKind::ConfirmEmail).map_or(0, |at| (at - now).num_seconds())
+        earliest(&departed(seconds_ago, now), MailKind::ConfirmEmail).map_or(0, |at| (at - now).num_seconds())
     }
 
     #[test]
-    fn letters_to_an_address_keep_their_distance() {
+    fn mails_to_an_address_keep_their_distance() {
         assert_eq!(wait(&[]), 0);
         assert_eq!(wait(&[20]), 40);
         assert!(wait(&[60]) <= 0);
@@ -159,9 +149,9 @@ mod tests {
     #[test]
     fn word_to_an_owner_goes_once_an_hour() {
         let now = Utc::now();
-        let notice = |ago| (now - Duration::seconds(ago), LetterKind::AlreadyRegistered.name().to_owned());
-        let at = earliest(&[notice(600)], LetterKind::AlreadyRegistered);
+        let notice = |ago| (now - Duration::seconds(ago), MailKind::AlreadyRegistered.name().to_owned());
+        let at = earliest(&[notice(600)], MailKind::AlreadyRegistered);
         assert_eq!(at, Some(now + Duration::seconds(3000)));
-        assert!(earliest(&[notice(600)], LetterKind::ConfirmEmail) < Some(now));
+        assert!(earliest(&[notice(600)], MailKind::ConfirmEmail) < Some(now));
     }
 }

@@ -1,6 +1,6 @@
-//! Word from other instances that a letter was promised, by `LISTEN` and `NOTIFY`.
+//! Word from other instances that a mail was promised, by `LISTEN` and `NOTIFY`.
 //!
-//! Without it a letter that is promised on an instance which then dies waits for the slow poll of the others, no more.
+//! Without it a mail that is promised on an instance which then dies waits for the slow poll of the others, no more.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use crate::db::{Db, DbError};
 
-use super::queue::CHANNEL;
+use super::outbox::CHANNEL;
 
 /// How long to wait before the connection is made anew.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ pub(super) async fn run(db: &Db, wake: impl Fn()) {
     db.wait_until_migrated().await;
     loop {
         if let Err(error) = listen(db, &wake).await {
-            log::debug!("not listening for promised letters, trying again: {error}");
+            log::debug!("not listening for promised mails, trying again: {error}");
         }
         tokio::time::sleep(AGAIN).await;
     }

@@ -1,4 +1,4 @@
-//! The development mailbox: the letters that would have been sent, as files in the data directory.
+//! The development mailbox: the mails that would have been sent, as files in the data directory.
 //!
 //! It holds live links, so it exists only where its reader owns the machine; see `DEV_MAILBOX`.
 
@@ -12,10 +12,10 @@ use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Letters kept at most; the oldest go first.
+/// Mails kept at most; the oldest go first.
 const KEPT: usize = 1000;
 
-/// A letter in the development mailbox.
+/// A mail in the development mailbox.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Mail {
     /// Its identity.
@@ -35,20 +35,20 @@ pub struct Mail {
     pub links: Vec<String>,
 }
 
-/// A folder of letters, one file each, named by identity and so by age.
+/// A folder of mails, one file each, named by identity and so by age.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
     folder: Arc<PathBuf>,
 }
 
 impl Mailbox {
-    /// The mailbox in `folder`, which is made when the first letter comes.
+    /// The mailbox in `folder`, which is made when the first mail comes.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self { folder: Arc::new(folder) }
     }
 
-    /// Puts a letter in, with the source of its message. The same letter again replaces itself.
+    /// Puts a mail in, with the source of its message. The same mail again replaces itself.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -59,14 +59,14 @@ impl Mailbox {
             let draft = folder.join(format!("{}.draft", mail.id));
             std::fs::write(source_of(&folder, mail.id), source)?;
             std::fs::write(&draft, serde_json::to_vec(&mail)?)?;
-            // A rename, so that nobody ever reads half a letter.
-            std::fs::rename(draft, letter_of(&folder, mail.id))?;
+            // A rename, so that nobody ever reads half a mail.
+            std::fs::rename(draft, mail_of(&folder, mail.id))?;
             ids(&folder)?.into_iter().skip(KEPT).try_for_each(|id| remove(&folder, id))
         })
         .await
     }
 
-    /// The letters, newest first.
+    /// The mails, newest first.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -75,7 +75,7 @@ impl Mailbox {
         blocking(move || ids(&folder)?.into_iter().filter_map(|id| read(&folder, id).transpose()).collect()).await
     }
 
-    /// One letter.
+    /// One mail.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -84,7 +84,7 @@ impl Mailbox {
         blocking(move || read(&folder, id)).await
     }
 
-    /// The source of a letter, as it would have been sent.
+    /// The source of a mail, as it would have been sent.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -131,13 +131,13 @@ fn ids(folder: &Path) -> io::Result<Vec<Uuid>> {
 }
 
 fn read(folder: &Path, id: Uuid) -> io::Result<Option<Mail>> {
-    match existing(std::fs::read(letter_of(folder, id)))? {
+    match existing(std::fs::read(mail_of(folder, id)))? {
         Some(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         None => Ok(None),
     }
 }
 
-fn letter_of(folder: &Path, id: Uuid) -> PathBuf {
+fn mail_of(folder: &Path, id: Uuid) -> PathBuf {
     folder.join(format!("{id}.json"))
 }
 
@@ -145,9 +145,9 @@ fn source_of(folder: &Path, id: Uuid) -> PathBuf {
     folder.join(format!("{id}.eml"))
 }
 
-/// Removes a letter; one that another instance removed first is gone as well.
+/// Removes a mail; one that another instance removed first is gone as well.
 fn remove(folder: &Path, id: Uuid) -> io::Result<()> {
-    existing(std::fs::remove_file(letter_of(folder, id)))?;
+    existing(std::fs::remove_file(mail_of(folder, id)))?;
     existing(std::fs::remove_file(source_of(folder, id))).map(drop)
 }
 

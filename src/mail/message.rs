@@ -1,4 +1,4 @@
-//! From a letter to a message with headers (RFC 5322).
+//! From a mail to a message with headers (RFC 5322).
 
 use chrono::{DateTime, Utc};
 use lettre::Message;
@@ -8,10 +8,16 @@ use uuid::Uuid;
 
 use crate::user;
 
-use super::Letter;
+use super::MailContent;
 
 /// Builds the message. Nothing in it comes from the person but the address, which was parsed, and the text of the parts.
-pub(super) fn build(from: &Address, id: Uuid, to: &str, letter: &Letter, at: DateTime<Utc>) -> Result<Message, String> {
+pub(super) fn build(
+    from: &Address,
+    id: Uuid,
+    to: &str,
+    mail: &MailContent,
+    at: DateTime<Utc>,
+) -> Result<Message, String> {
     let address = user::deliverable(to).and_then(|address| address.parse().ok());
     let address = address.ok_or("the address cannot be mailed")?;
     let from = in_ascii(from);
@@ -19,17 +25,17 @@ pub(super) fn build(from: &Address, id: Uuid, to: &str, letter: &Letter, at: Dat
     Message::builder()
         .from(from.clone())
         .to(Address::new(None, address))
-        .subject(letter.subject.clone())
+        .subject(mail.subject.clone())
         .date(at.into())
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         // RFC 3834: nobody's holiday reply is wanted.
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
         .multipart(
             MultiPart::alternative()
-                .singlepart(part(ContentType::TEXT_PLAIN, &letter.text))
-                .singlepart(part(ContentType::TEXT_HTML, &letter.html)),
+                .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
+                .singlepart(part(ContentType::TEXT_HTML, &mail.html)),
         )
-        .map_err(|error| format!("the letter cannot be built: {error}"))
+        .map_err(|error| format!("the mail cannot be built: {error}"))
 }
 
 /// The sender with its domain as DNS and headers spell it: a header in UTF-8 is not for every server (RFC 6532).

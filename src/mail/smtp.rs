@@ -1,7 +1,7 @@
 //! The way to an SMTP server: connections that are used again, and never one that still owes a reply.
 //!
 //! lettre waits for a reply for ever, and keeps the connection of a delivery that was given up on the way: a reply that
-//! comes late would pass for that to the next command, and a letter that was refused for one that left. So there are
+//! comes late would pass for that to the next command, and a mail that was refused for one that left. So there are
 //! deadlines here, and whoever meets one throws all connections away.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,14 +18,14 @@ use crate::config::Secret;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the delivery of one letter may take with a server that is there.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
-/// Letters on their way at once, and so connections to the server.
+/// Mails on their way at once, and so connections to the server.
 pub(super) const CONNECTIONS: usize = 4;
-/// How long a connection is kept for the next letter.
+/// How long a connection is kept for the next mail.
 const IDLE: Duration = Duration::from_secs(30);
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
-/// Why a letter did not leave.
+/// Why a mail did not leave.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     /// The server, or the way to it, says so.
@@ -89,7 +89,7 @@ impl Smtp {
         sent
     }
 
-    /// Whether the server takes letters, without sending one.
+    /// Whether the server takes mails, without sending one.
     ///
     /// # Errors
     /// See [`Refusal`].

@@ -1,6 +1,6 @@
-//! The worker: takes promised letters from the queue, writes them, delivers them.
+//! The worker: takes promised mails from the queue, writes them, delivers them.
 //!
-//! A letter is claimed, sent and then marked, in three steps: a crash between the last two sends it once more, with
+//! A mail is claimed, sent and then marked, in three steps: a crash between the last two sends it once more, with
 //! the same `Message-ID`, when the claim ends. No crash loses one.
 
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use tokio::sync::Notify;
 
 use crate::db::DbError;
 
-use super::plan::{MailerParts, Plan};
-use super::queue::{self, Claimed};
+use super::compose::{MailerParts, Plan};
+use super::outbox::{self, Claimed};
 use super::smtp::CONNECTIONS;
 use super::{DeliveryError, Templates, limits, listen};
 
-/// How long a claim lasts when nobody prolongs it: so long a letter waits whose instance was killed.
+/// How long a claim lasts when nobody prolongs it: so long a mail waits whose instance was killed.
 const CLAIM: chrono::Duration = chrono::Duration::seconds(20);
 /// How often a claim is prolonged.
 const PROLONG: Duration = Duration::from_secs(5);
@@ -33,19 +33,19 @@ const SERVER_AGAIN: Duration = Duration::from_secs(4);
 const FIRST_WAIT: f64 = 5.0;
 /// Half an hour.
 const LONGEST_WAIT: f64 = 1800.0;
-/// How long a letter is tried before it is given up (RFC 5321, section 4.5.4.1, asks for more of relays; a link that is
+/// How long a mail is tried before it is given up (RFC 5321, section 4.5.4.1, asks for more of relays; a link that is
 /// older is worth nothing).
-const PATIENCE: chrono::Duration = chrono::Duration::hours(48);
-/// How often a letter is tried at least. While the server is away it is not tried, only the server is: after an outage of
-/// more than [`PATIENCE`] the first temporary refusal would be the last.
+const RETRY_FOR: chrono::Duration = chrono::Duration::hours(48);
+/// How often a mail is tried at least. While the server is away it is not tried, only the server is: after an outage of
+/// more than [`RETRY_FOR`] the first temporary refusal would be the last.
 const LEAST_TRIES: i32 = 20;
 
-/// Whether letters leave, for `/health/ready`.
+/// Whether mails leave, for `/health/ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailHealth {
     /// As far as is known.
     Ok,
-    /// The mail server is away; letters wait for it.
+    /// The mail server is away; mails wait for it.
     ServerAway,
 }
 
@@ -55,9 +55,20 @@ pub struct Mailer {
     inner: Arc<Inner>,
 }
 
+/// Wakes the worker after a mail was queued and committed: earlier, it would not see the mail. Without a worker, as in a
+/// command, it does nothing.
+#[derive(Clone, Default)]
+pub struct MailWaker(Arc<Notify>);
+
+impl MailWaker {
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
 struct Inner {
     parts: MailerParts,
-    wake: Notify,
+    waker: MailWaker,
     is_server_away: AtomicBool,
 }
 
@@ -72,36 +83,35 @@ impl Mailer {
     /// A worker that does nothing until [`Mailer::run`].
     #[must_use]
     pub fn new(parts: MailerParts) -> Self {
-        Self { inner: Arc::new(Inner { parts, wake: Notify::new(), is_server_away: AtomicBool::new(false) }) }
+        Self { inner: Arc::new(Inner { parts, waker: MailWaker::default(), is_server_away: AtomicBool::new(false) }) }
     }
 
-    /// Says that a letter was promised. Called after the commit: before, the worker would not see it.
-    pub fn wake(&self) {
-        self.inner.wake.notify_one();
+    pub fn waker(&self) -> MailWaker {
+        self.inner.waker.clone()
     }
 
-    /// The development mailbox, if letters go there.
+    /// The development mailbox, if mails go there.
     #[must_use]
     pub fn mailbox(&self) -> Option<&super::Mailbox> {
         self.inner.parts.delivery.mailbox()
     }
 
-    /// What letters say.
+    /// What mails say.
     #[must_use]
     pub fn templates(&self) -> &Templates {
         &self.inner.parts.templates
     }
 
-    /// Whether letters leave.
+    /// Whether mails leave.
     #[must_use]
     pub fn health(&self) -> MailHealth {
         if self.inner.is_server_away.load(Ordering::Relaxed) { MailHealth::ServerAway } else { MailHealth::Ok }
     }
 
-    /// Delivers letters until the future is dropped; one on its way is then sent again later.
+    /// Delivers mails until the future is dropped; one on its way is then sent again later.
     pub async fn run(&self) {
         self.inner.parts.db.wait_until_migrated().await;
-        tokio::join!(listen::run(&self.inner.parts.db, || self.wake()), self.deliver());
+        tokio::join!(listen::run(&self.inner.parts.db, || self.inner.waker.wake()), self.deliver());
     }
 
     async fn deliver(&self) {
@@ -127,7 +137,7 @@ impl Mailer {
             };
             tokio::select! {
                 Some(()) = on_their_way.next() => {}
-                () = self.inner.wake.notified() => {}
+                () = self.inner.waker.0.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -141,11 +151,11 @@ impl Inner {
             return Ok(Vec::new());
         }
         let now = self.parts.clock.now();
-        self.parts.db.run(async |conn| queue::claim(conn, now, now + CLAIM, limit).await).await
+        self.parts.db.run(async |conn| outbox::claim(conn, now, now + CLAIM, limit).await).await
     }
 
     async fn until_next_due(&self) -> Duration {
-        match self.parts.db.run(queue::next_due_at).await {
+        match self.parts.db.run(outbox::next_due_at).await {
             Ok(next) => {
                 let wait = next.and_then(|at| (at - self.parts.clock.now()).to_std().ok());
                 wait.map_or(POLL, |wait| wait.clamp(Duration::from_millis(50), POLL))
@@ -154,7 +164,7 @@ impl Inner {
         }
     }
 
-    /// Asks the mail server until it is back, and then makes due what waits for it. Until then no letter is tried.
+    /// Asks the mail server until it is back, and then makes due what waits for it. Until then no mail is tried.
     async fn wait_for_server(&self) {
         loop {
             tokio::time::sleep(SERVER_AGAIN.mul_f64(rand::random_range(0.8..1.2))).await;
@@ -164,8 +174,8 @@ impl Inner {
             }
         }
         let now = self.parts.clock.now();
-        match self.parts.db.run(async |conn| queue::set_due_after_outage(conn, now).await).await {
-            Ok(waiting) => log::info!("the mail server is back; {waiting} letters waited for it"),
+        match self.parts.db.run(async |conn| outbox::set_due_after_outage(conn, now).await).await {
+            Ok(waiting) => log::info!("the mail server is back; {waiting} mails waited for it"),
             // They become due by themselves, later.
             Err(error) => log::warn!("the mail server is back, but not the database: {error}"),
         }
@@ -182,22 +192,22 @@ impl Inner {
                     outcome = &mut delivering => break outcome,
                     () = tokio::time::sleep(PROLONG) => {
                         let until = self.parts.clock.now() + CLAIM;
-                        // If it fails, the claim may be lost, and the letter be sent twice: no worse than a crash.
-                        let _ = self.parts.db.run(async |conn| queue::prolong(conn, &mut mail, until).await).await;
+                        // If it fails, the claim may be lost, and the mail be sent twice: no worse than a crash.
+                        let _ = self.parts.db.run(async |conn| outbox::prolong(conn, &mut mail, until).await).await;
                     }
                 }
             }
         };
         if let Err(error) = self.settle(&mail, outcome).await {
-            // The claim ends by itself, and the letter is tried again.
+            // The claim ends by itself, and the mail is tried again.
             log::warn!("mail {}: its outcome could not be written down: {error}", mail.id);
         }
     }
 
     async fn deliver_one(&self, mail: Claimed) -> Outcome {
         match self.parts.plan(&mail).await {
-            Ok(Plan::Send { to, letter }) => {
-                match self.parts.delivery.send(mail.id, &to, &letter, self.parts.clock.now()).await {
+            Ok(Plan::Send { to, content }) => {
+                match self.parts.delivery.send(mail.id, &to, &content, self.parts.clock.now()).await {
                     Ok(reply) => Outcome::Done(reply),
                     Err(error) => Outcome::Failed(error),
                 }
@@ -208,48 +218,45 @@ impl Inner {
         }
     }
 
-    /// Writes the outcome down, for the operator and for the next try.
+    /// Writes the outcome down, for the admin and for the next try.
     async fn settle(&self, mail: &Claimed, outcome: Outcome) -> Result<(), DbError> {
         let now = self.parts.clock.now();
-        let Claimed { id, letter, attempts, .. } = mail;
+        let Claimed { id, kind, attempts, .. } = mail;
         if let Outcome::Failed(DeliveryError::ServerAway(reason)) = &outcome
             && !self.is_server_away.swap(true, Ordering::Relaxed)
         {
-            log::warn!("the mail server takes no letters, they wait: {reason}");
+            log::warn!("the mail server takes no mails, they wait: {reason}");
         }
-        self.parts
-            .db
-            .transaction(async |conn| {
-                if let Outcome::Failed(_) = &outcome {
-                    limits::stay(conn, *id).await?;
+        let finished = self.parts.db.transaction(async |conn| {
+            if let Outcome::Failed(_) = &outcome {
+                limits::release_send(conn, *id).await?;
+            }
+            match &outcome {
+                Outcome::Done(reply) => {
+                    log::info!("mail {id} ({kind}): {reply}");
+                    outbox::set_sent(conn, mail, now, reply).await
                 }
-                match &outcome {
-                    Outcome::Done(reply) => {
-                        log::info!("mail {id} ({letter}): {reply}");
-                        queue::set_sent(conn, mail, now, reply).await
-                    }
-                    Outcome::Postponed(at) => {
-                        log::info!("mail {id} ({letter}) waits until {at}: its address had many letters");
-                        queue::set_postponed(conn, mail, *at).await
-                    }
-                    Outcome::Failed(DeliveryError::ServerAway(reason)) => {
-                        queue::set_delayed(conn, mail, next_try_at(now, *attempts), reason, true).await
-                    }
-                    Outcome::Failed(DeliveryError::Temporary(reason))
-                        if now - mail.queued_at < PATIENCE || *attempts < LEAST_TRIES =>
-                    {
-                        let due_at = next_try_at(now, *attempts);
-                        log::warn!("mail {id} ({letter}) is tried again at {due_at}: {reason}");
-                        queue::set_delayed(conn, mail, due_at, reason, false).await
-                    }
-                    Outcome::Failed(error) => {
-                        log::error!("mail {id} ({letter}) is given up after {attempts} tries: {error}");
-                        queue::set_parked(conn, mail, &error.to_string()).await
-                    }
+                Outcome::Postponed(at) => {
+                    log::info!("mail {id} ({kind}) waits until {at}: its address had many mails");
+                    outbox::set_postponed(conn, mail, *at).await
                 }
-            })
-            .await?;
-        Ok(())
+                Outcome::Failed(DeliveryError::ServerAway(reason)) => {
+                    outbox::set_delayed(conn, mail, next_try_at(now, *attempts), reason, true).await
+                }
+                Outcome::Failed(DeliveryError::Temporary(reason))
+                    if now - mail.queued_at < RETRY_FOR || *attempts < LEAST_TRIES =>
+                {
+                    let due_at = next_try_at(now, *attempts);
+                    log::warn!("mail {id} ({kind}) is tried again at {due_at}: {reason}");
+                    outbox::set_delayed(conn, mail, due_at, reason, false).await
+                }
+                Outcome::Failed(error) => {
+                    log::error!("mail {id} ({kind}) is given up after {attempts} tries: {error}");
+                    outbox::set_failed(conn, mail, &error.to_string()).await
+                }
+            }
+        });
+        finished.await.map(|_: usize| ())
     }
 }
 

@@ -1,77 +1,136 @@
-//! Stored hashes, ours and those that accounts moved in with, and what they depend on besides the password.
+//! Stored hashes, and everything in them except the digest: of our scheme, or of the system that an account was imported
+//! from.
 //!
-//! A stored hash is its parameters and its digest, one text after the other: so whether a password is right is one
-//! comparison of two texts, whatever the scheme. If that took longer the more of them agrees, hashes could be guessed.
+//! Our scheme is passlib's `$bcrypt-sha256$v=2`: `users.password_hash` alone is enough for passlib to verify a password.
+//!
+//! A stored hash is its parameters and its digest, one text after the other. So a password is right if two texts are
+//! equal, whatever the scheme. The comparison takes constant time: if it took longer the more of them agrees, an attacker
+//! could guess hashes.
 
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::alphabet::BCRYPT;
+use base64::engine::general_purpose::{NO_PAD, STANDARD};
+use base64::engine::{DecodePaddingMode, GeneralPurpose};
+use foreign_hashes::{BadHash, Effort, Setting};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::Rng as _;
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::Password;
-use super::scheme::{self, BadHash, Effort, Scheme};
 
-/// Everything of a stored hash but its digest: scheme, cost, salt. Shared by all accounts of an address.
-///
-/// As text it is what passlib calls the setting, such as `$bcrypt-sha256$v=2,t=2b,r=12$<salt>$`.
-#[derive(Clone)]
-pub struct HashParameters {
+/// The beginning of the hashes of our scheme.
+const OURS: &str = "$bcrypt-sha256$v=2,";
+
+/// As lenient as `foreign_hashes` with salts that other systems wrote.
+const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &BCRYPT,
+    NO_PAD.with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Scheme, cost and salt: everything in a stored hash except its digest. All accounts of an address share them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HashParameters(Scheme);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Scheme {
+    Ours(Ours),
+    Foreign(Setting),
+}
+
+/// `$bcrypt-sha256$v=2,t=2b,r=<cost>$<salt>$`
+#[derive(Clone, PartialEq, Eq)]
+struct Ours {
     text: Arc<str>,
-    scheme: Arc<dyn Scheme>,
+    cost: u32,
+    salt: [u8; 16],
 }
 
 impl HashParameters {
-    /// Ours, with a new random salt of 128 bits. `cost` is bcrypt's: 2^cost rounds, from 4 to 16; it is brought there.
-    #[must_use]
+    /// Our scheme with a new random salt. `cost` is the base-2 logarithm of bcrypt's rounds; it is brought into 4 to 16.
     pub fn random(cost: u32) -> Self {
         let mut salt = [0; 16];
         rand::rng().fill_bytes(&mut salt);
-        Self::ours(salt, cost)
-    }
-
-    fn ours(salt: [u8; 16], cost: u32) -> Self {
-        let text = scheme::ours(salt, cost.clamp(4, 16));
-        match Self::parse(&text) {
-            Ok(parameters) => parameters,
-            // 16 bytes and a cost in its bounds are all that can be wrong with it.
-            Err(never) => unreachable!("{never}"),
-        }
+        Self(Scheme::Ours(Ours::new(cost.clamp(4, 16), salt)))
     }
 
     /// Reads parameters as they were stored.
     ///
     /// # Errors
-    /// See [`BadHash`].
+    /// A [`BadHash`] if the text is of no known scheme, malformed, or too costly.
     pub fn parse(text: &str) -> Result<Self, BadHash> {
-        Ok(Self { text: text.into(), scheme: scheme::read(text)? })
+        Setting::parse(text).map(Self::from)
     }
 
-    /// The text to store.
-    #[must_use]
+    /// The text to store: what passlib calls the setting.
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.0 {
+            Scheme::Ours(ours) => &ours.text,
+            Scheme::Foreign(setting) => setting.as_str(),
+        }
     }
 
-    /// Whether a new hash of this cost would have such parameters; else it is time to renew it.
-    #[must_use]
+    /// Whether a new hash of this cost would have parameters like these. If not, it is time to renew the hash.
     pub fn is_current(&self, cost: u32) -> bool {
-        scheme::is_ours(&self.text, cost)
+        self.as_str().starts_with(&format!("{OURS}t=2b,r={cost}$"))
+    }
+
+    fn effort(&self) -> Effort {
+        match &self.0 {
+            Scheme::Ours(ours) => Effort { algorithm: "bcrypt", amount: ours.cost.into() },
+            Scheme::Foreign(setting) => setting.effort(),
+        }
     }
 }
 
-impl PartialEq for HashParameters {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+impl From<Setting> for HashParameters {
+    fn from(setting: Setting) -> Self {
+        Self(Ours::read(setting.as_str()).map_or(Scheme::Foreign(setting), Scheme::Ours))
     }
 }
-
-impl Eq for HashParameters {}
 
 impl fmt::Debug for HashParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A pepper can be in the text.
-        f.debug_tuple("HashParameters").field(&self.scheme.effort()).finish()
+        // The text of a foreign setting can have a pepper in it.
+        f.debug_tuple("HashParameters").field(&self.effort()).finish()
+    }
+}
+
+impl Ours {
+    fn new(cost: u32, salt: [u8; 16]) -> Self {
+        let text = format!("{OURS}t=2b,r={cost}${}$", BCRYPT_BASE64.encode(salt));
+        Self { text: text.into(), cost, salt }
+    }
+
+    /// `text` is a setting that `foreign_hashes` has checked. `None` if it is not of our scheme.
+    fn read(text: &str) -> Option<Self> {
+        let (options, salt) = text.strip_prefix(OURS)?.strip_suffix('$')?.split_once('$')?;
+        let (_version, cost) = options.split_once(",r=")?;
+        let salt = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
+        Some(Self { text: text.into(), cost: cost.parse().ok()?, salt })
+    }
+
+    /// The salt as it is written.
+    fn salt_text(&self) -> &str {
+        self.text.rsplit('$').nth(1).unwrap_or_default()
+    }
+
+    /// The complete hash: bcrypt of an HMAC-SHA-256 whose key is the salt as it is written.
+    ///
+    /// bcrypt alone ignores what follows 72 bytes, and repeats a short key: `P` and `P\0P` would have the same hash.
+    fn hash(&self, password: &Password) -> String {
+        let mac = match Hmac::<Sha256>::new_from_slice(self.salt_text().as_bytes()) {
+            Ok(mac) => mac.chain_update(&password.normal).finalize().into_bytes(),
+            // HMAC takes keys of every length.
+            Err(never) => unreachable!("{never}"),
+        };
+        let key = STANDARD.encode(mac) + "\0";
+        let digest = bcrypt::bcrypt(self.cost, self.salt, key.as_bytes());
+        // Like every bcrypt, without the last of 24 bytes.
+        format!("{}{}", self.text, BCRYPT_BASE64.encode(&digest[..23]))
     }
 }
 
@@ -80,38 +139,34 @@ impl fmt::Debug for HashParameters {
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// A hash as it was stored.
-    #[must_use]
+    /// A hash from our database.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// Reads a hash that somebody brings, and the parameters in it.
+    /// Reads a hash that an import brings, and the parameters in it.
     ///
     /// # Errors
-    /// See [`BadHash`].
+    /// A [`BadHash`] if the text is of no known scheme, malformed, or too costly.
     pub fn parse(text: &str) -> Result<(Self, HashParameters), BadHash> {
-        let (setting, digest) = scheme::split(text)?;
-        let parameters = HashParameters::parse(&setting)?;
-        Ok((Self(scheme::prefix(&setting).to_owned() + &digest), parameters))
+        let (text, setting) = foreign_hashes::parse_hash(text)?;
+        Ok((Self(text), setting.into()))
     }
 
     /// The parameters in it.
     ///
     /// # Errors
-    /// See [`BadHash`]; for no hash that was stored here.
+    /// A [`BadHash`], for no hash that is in our database.
     pub fn parameters(&self) -> Result<HashParameters, BadHash> {
         Self::parse(&self.0).map(|(_, parameters)| parameters)
     }
 
     /// The text to store.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether both are the hash of one password under the same parameters. Takes the same time wherever they differ.
-    #[must_use]
+    /// Whether both are the hash of the same password under the same parameters. Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
@@ -123,7 +178,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// The work of one hash, ready to be done by any thread.
+/// The work of one hash, for any thread to do.
 pub(super) struct HashInput {
     password: Password,
     parameters: HashParameters,
@@ -134,15 +189,24 @@ impl HashInput {
         Self { password: password.clone(), parameters: parameters.clone() }
     }
 
-    /// What takes as long.
+    /// Inputs with an equal effort take equally long.
     pub(super) fn effort(&self) -> Effort {
-        self.parameters.scheme.effort()
+        self.parameters.effort()
     }
 
-    /// Computes the hash. A password that the scheme cannot match has one that no stored hash is equal to.
     pub(super) fn compute(&self) -> PasswordHash {
-        let digest = self.parameters.scheme.compute(&self.password);
-        PasswordHash(scheme::prefix(&self.parameters.text).to_owned() + digest.as_deref().unwrap_or("!"))
+        PasswordHash(match &self.parameters.0 {
+            Scheme::Ours(ours) => ours.hash(&self.password),
+            Scheme::Foreign(setting) => setting.hash(&self.password.typed),
+        })
+    }
+}
+
+#[cfg(test)]
+impl HashParameters {
+    /// Parameters that no text can bring: the computation panics.
+    pub(super) fn panicking() -> Self {
+        Self(Scheme::Ours(Ours::new(32, [0; 16])))
     }
 }
 
@@ -150,9 +214,15 @@ impl HashInput {
 mod tests {
     use super::*;
 
+    const COMPOSED: &str = "caf\u{e9}";
+    const DECOMPOSED: &str = "cafe\u{301}";
+
+    fn hash_under(parameters: &HashParameters, password: &str) -> PasswordHash {
+        HashInput::new(&Password::new(password), parameters).compute()
+    }
+
     fn hash(password: &str) -> PasswordHash {
-        let parameters = HashParameters::ours(*b"0123456789abcdef", 4);
-        HashInput::new(&Password::new(password), &parameters).compute()
+        hash_under(&HashParameters(Scheme::Ours(Ours::new(4, *b"0123456789abcdef"))), password)
     }
 
     #[test]
@@ -162,6 +232,7 @@ mod tests {
         assert_eq!(head, "$bcrypt-sha256$v=2,t=2b,r=4$");
         let (salt, digest) = rest.split_once('$').unwrap();
         assert_eq!((salt.len(), digest.len()), (22, 31));
+        assert_eq!(foreign_hashes::verify(&text, "correct horse"), Ok(true));
     }
 
     #[test]
@@ -174,19 +245,34 @@ mod tests {
 
     #[test]
     fn unicode_spellings_of_a_password_are_one() {
-        assert!(hash("cafe\u{301}").matches(&hash("caf\u{e9}")));
+        assert!(hash(DECOMPOSED).matches(&hash(COMPOSED)));
+    }
+
+    #[test]
+    fn an_imported_hash_of_our_form_is_ours_and_any_other_takes_the_password_as_typed() {
+        let rest = "2a,r=4$N9qo8uLOickgx2ZMRZoMye$";
+        let ours = HashParameters::parse(&format!("{OURS}t={rest}")).unwrap();
+        assert!(hash_under(&ours, DECOMPOSED).matches(&hash_under(&ours, COMPOSED)));
+        let by_passlib = Setting::parse(ours.as_str()).unwrap();
+        assert_eq!(hash_under(&ours, COMPOSED).as_str(), by_passlib.hash(COMPOSED));
+        assert_ne!(hash_under(&ours, DECOMPOSED).as_str(), by_passlib.hash(DECOMPOSED));
+        for foreign in ["$bcrypt-sha256$2b,4$N9qo8uLOickgx2ZMRZoMye$", "pbkdf2:sha256:1000$2GqTnYvF0kLw8sRz$"] {
+            let foreign = HashParameters::parse(foreign).unwrap();
+            assert!(!hash_under(&foreign, DECOMPOSED).matches(&hash_under(&foreign, COMPOSED)), "{foreign:?}");
+        }
     }
 
     #[test]
     fn a_hash_does_not_show_itself() {
         assert_eq!(format!("{:?} {:?}", hash("x"), Password::new("x")), "[redacted] [redacted]");
-        assert_eq!(format!("{:?}", hash("x").parameters().unwrap()), "HashParameters((\"bcrypt\", 4))");
+        let shown = format!("{:?}", hash("x").parameters().unwrap());
+        assert_eq!(shown, "HashParameters(Effort { algorithm: \"bcrypt\", amount: 4 })");
     }
 
     #[test]
     fn a_hash_of_ours_is_current_until_the_cost_changes() {
         let parameters = HashParameters::random(10);
         assert!(parameters.is_current(10) && !parameters.is_current(1) && !parameters.is_current(11));
-        assert_eq!(HashInput::new(&Password::new("x"), &parameters).compute().parameters().unwrap(), parameters);
+        assert_eq!(hash_under(&parameters, "x").parameters().unwrap(), parameters);
     }
 }

@@ -1,35 +1,32 @@
 //! Passwords: what is accepted, how it is stored, and where hashes are computed.
 //!
-//! If this is wrong, a stolen database gives passwords, a long password is silently a short one, or a few logins at
+//! If this is wrong, a stolen database gives away passwords, a long password is silently a short one, or a few logins at
 //! once stop everything else.
 
-mod guess;
 mod hash;
+mod hasher;
 mod policy;
-mod pool;
-mod scheme;
-
-pub use hash::{HashParameters, PasswordHash};
-pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
-pub use pool::{HashingPool, Place, QueueFull};
-pub use scheme::{BadHash, ForeignSecret};
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// A password as somebody presents it. Not yet judged.
+pub use foreign_hashes::{BadHash, ForeignSecret};
+pub use hash::{HashParameters, PasswordHash};
+pub use hasher::{HashPermit, Hasher, QueueFull};
+pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
+
+/// A password that a caller presents, not judged by the policy.
 #[derive(Clone)]
 pub struct Password {
-    /// NFC-normalised (NIST SP 800-63B-4, section 3.1.1.2): what we hash.
+    /// NFC (NIST SP 800-63B-4, section 3.1.1.2): what our scheme hashes.
     normal: String,
-    /// As it was typed: what others hashed.
+    /// What other systems hashed.
     typed: String,
 }
 
 impl Password {
-    /// The password that was typed.
-    #[must_use]
+    /// A password as it was typed.
     pub fn new(typed: &str) -> Self {
         Self { normal: typed.nfc().collect(), typed: typed.to_owned() }
     }

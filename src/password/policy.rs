@@ -1,10 +1,12 @@
 //! Which passwords are accepted: length and guessability, as NIST SP 800-63B-4 asks; no composition rules.
 
+use std::borrow::Cow;
+
 use zxcvbn::Score;
 
-use super::{Password, guess};
+use super::Password;
 
-/// The longest password, in characters: enough for every passphrase and password manager.
+/// In characters: enough for every passphrase and password manager.
 const MAX_LENGTH: usize = 256;
 
 /// A password that may be set.
@@ -13,41 +15,40 @@ pub struct NewPassword(Password);
 
 impl NewPassword {
     /// The password itself.
-    #[must_use]
     pub fn password(&self) -> &Password {
         &self.0
     }
 }
 
-/// What is asked of a password.
+/// What a password must satisfy.
 #[derive(Clone, Debug)]
 pub struct PasswordPolicy {
-    /// The fewest characters.
+    /// In characters.
     pub min_length: usize,
 }
 
 /// The one reason why a password is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
-    /// Fewer characters than asked for.
+    /// Fewer characters than the policy asks for.
     #[error("must have at least {0} characters")]
     TooShort(usize),
     /// More than 256 characters.
     #[error("must have at most 256 characters")]
     TooLong,
-    /// A control character, NUL among them.
+    /// A control character, such as NUL.
     #[error("must not have control characters in it")]
     ControlCharacter,
-    /// Among the first that somebody would try; with zxcvbn's hint.
+    /// Among the first that an attacker would try; with zxcvbn's hint.
     #[error("is too easy to guess: {0}")]
     Guessable(String),
 }
 
 impl PasswordPolicy {
-    /// Judges a password. `words` are the person's own, such as address and name, that others would try first.
+    /// Judges a password. `words` belong to the user, such as email address and username: an attacker would try them first.
     ///
     /// # Errors
-    /// The first reason that applies, see [`WeakPassword`].
+    /// The first [`WeakPassword`] that applies.
     pub fn check(&self, typed: &str, words: &[&str]) -> Result<NewPassword, WeakPassword> {
         let password = Password::new(typed);
         let length = password.normal.chars().count();
@@ -60,7 +61,7 @@ impl PasswordPolicy {
         if password.normal.chars().any(char::is_control) {
             return Err(WeakPassword::ControlCharacter);
         }
-        let estimate = guess::estimate(&password.normal, &own_words(words));
+        let estimate = estimate(&password.normal, &own_words(words));
         if estimate.score() < Score::Three {
             return Err(WeakPassword::Guessable(hint(&estimate)));
         }
@@ -68,12 +69,12 @@ impl PasswordPolicy {
     }
 }
 
-/// The words, and the pieces of those that are addresses or names of several parts.
+/// The words, and the parts of each.
 fn own_words<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let mut own = vec!["vestibule"];
     for word in words {
         own.push(word);
-        own.extend(word.split(|c: char| !c.is_alphanumeric()).filter(|piece| piece.len() > 2));
+        own.extend(word.split(|c: char| !c.is_alphanumeric()).filter(|part| part.len() > 2));
     }
     own
 }
@@ -85,9 +86,67 @@ fn hint(estimate: &zxcvbn::Entropy) -> String {
     warning.or(suggestion).unwrap_or_else(|| "Add another word or two. Uncommon words are better.".into())
 }
 
+// zxcvbn runs on the async threads, before any throttle, and its time has no bound of its own: a short password of odd
+// symbols takes it half a second. So it sees the beginning of a password only, and fewer symbols where they cost too much.
+
+/// How many characters zxcvbn sees. After a weak beginning of this length, the rest does not matter.
+const JUDGED: usize = 64;
+
+/// The symbols that stand for the same letter. zxcvbn tries every combination of them on every part of the password.
+const ALTERNATIVES: [&str; 7] = ["4@", "({[<", "69", "1!|", "1|7", "$5", "+7"];
+
+/// In combinations times the square of the length: a few milliseconds.
+const MAX_WORK: usize = 32 * JUDGED * JUDGED;
+
+fn estimate(password: &str, words: &[&str]) -> zxcvbn::Entropy {
+    let (password, words) = bound(password, words);
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    zxcvbn::zxcvbn(&password, &words)
+}
+
+/// The words are changed like the password, or it would no longer be recognised as one of them.
+fn bound<'a>(password: &'a str, words: &[&'a str]) -> (Cow<'a, str>, Vec<Cow<'a, str>>) {
+    let password = beginning(password);
+    let words = words.iter().map(|word| beginning(word));
+    if work(password) <= MAX_WORK {
+        return (password.into(), words.map(Cow::from).collect());
+    }
+    (fold(password).into(), words.map(|word| fold(word).into()).collect())
+}
+
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(JUDGED).map_or(text, |(end, _)| &text[..end])
+}
+
+/// One symbol for all that stand for the same letter. Digits stay, so that years and sequences are still recognised.
+fn fold(text: &str) -> String {
+    let one = |symbol| match symbol {
+        '@' => '4',
+        '{' | '[' | '<' => '(',
+        '!' | '|' => '1',
+        '$' => '5',
+        '+' => '7',
+        other => other,
+    };
+    text.chars().map(one).collect()
+}
+
+/// At least what zxcvbn will try.
+fn work(text: &str) -> usize {
+    // Of a symbol that two letters share, zxcvbn tries both meanings.
+    let meanings = |symbol| if matches!(symbol, '1' | '|' | '7') { 2 } else { 1 };
+    let tried = |symbols: &str| symbols.chars().filter(|symbol| text.contains(*symbol)).map(meanings).sum::<usize>();
+    let combinations: usize = ALTERNATIVES.iter().map(|symbols| tried(symbols).max(1)).product();
+    combinations * text.chars().count().pow(2)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const SYMBOLS: &str = "4@8({[<369!1|70$5+%2";
 
     fn check(typed: &str) -> Result<NewPassword, WeakPassword> {
         PasswordPolicy { min_length: 8 }.check(typed, &["ada.lovelace@example.com", "countess"])
@@ -112,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_would_try_first_is_refused() {
+    fn a_password_that_an_attacker_would_try_first_is_refused() {
         for typed in [
             "password1",
             "12345678",
@@ -123,6 +182,34 @@ mod tests {
             "ada.lovelace@example.com",
         ] {
             assert!(matches!(check(typed), Err(WeakPassword::Guessable(_))), "{typed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_password_takes_long(text in "[-4@8({\\[<369!1|70$5+%2a-z]{0,256}", word in "[4@(<1!|7+$a]{0,99}") {
+            let (judged, words) = bound(&text, &[&word]);
+            prop_assert!(work(&judged) <= MAX_WORK, "{judged}");
+            prop_assert!(words[0].chars().count() <= JUDGED);
+        }
+    }
+
+    #[test]
+    fn only_a_password_that_would_take_long_is_folded() {
+        let worst: String = SYMBOLS.chars().cycle().take(256).collect();
+        assert!(work(&worst) > 100 * MAX_WORK);
+        assert!(work(&bound(&worst, &[]).0) <= MAX_WORK);
+        for usual in ["P@ssw0rd!", "!@#$%^&*", "1qaz@WSX3edc$RFV", "xK4#pQ9!w{7]Zr+2"] {
+            assert_eq!(bound(usual, &[]).0, usual);
+        }
+    }
+
+    #[test]
+    fn a_word_of_the_user_is_recognised_whatever_its_symbols_and_its_length() {
+        let long = format!("{SYMBOLS}.lovelace.{SYMBOLS}@{}.example.com", "x1!|".repeat(8));
+        for own in ["ada@example.com", &format!("{SYMBOLS}@example.com"), &long] {
+            assert!(estimate(own, &[]).score() >= Score::Three || own.starts_with("ada"), "{own} alone");
+            assert!(estimate(own, &["vestibule", own]).score() < Score::Three, "{own}");
         }
     }
 }

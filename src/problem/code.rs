@@ -1,49 +1,34 @@
-//! The table of problems: code, status, title, what a caller should know, what it means.
+//! The table of problems: code, status, title, detail (what an answer says) and meaning (what its page says).
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 macro_rules! problems {
-    ($($variant:ident $name:literal $status:ident $title:literal $detail:literal $meaning:literal)+) => {
-        /// A stable name for each thing that can go wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+    ($($variant:ident $status:ident $title:literal $detail:literal $meaning:literal)+) => {
+        /// A stable name for each error.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, EnumString, IntoStaticStr, VariantArray)]
         #[serde(rename_all = "snake_case")]
+        #[strum(serialize_all = "snake_case")]
         #[schema(as = ProblemCode)]
         pub enum Code {
             $(#[doc = $title] $variant,)+
         }
 
         impl Code {
-            /// All codes, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name in answers.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// The HTTP status.
-            #[must_use]
             pub fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status,)+ }
             }
 
-            /// The code in words.
-            #[must_use]
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)+ }
             }
 
-            /// What an answer says where nothing more is known.
-            #[must_use]
             pub fn detail(self) -> &'static str {
                 match self { $(Self::$variant => $detail,)+ }
             }
 
-            /// What it means and what to do, for `/problems/{code}`.
-            #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)+ }
             }
@@ -52,85 +37,95 @@ macro_rules! problems {
 }
 
 problems! {
-    InvalidJson "invalid_json" BAD_REQUEST "Not a JSON object"
+    InvalidJson BAD_REQUEST "Not a JSON object"
         "The body must be one JSON object in UTF-8."
         "The body could not be read as a JSON object. Send one object in UTF-8, with Content-Type: application/json."
-    InvalidCredentials "invalid_credentials" UNAUTHORIZED "Wrong name or password"
+    InvalidCredentials UNAUTHORIZED "Wrong name or password"
         "No account has this name and password."
-        "The login failed. The answer is the same whether the account is unknown or the password is wrong, so that \
-         nobody can find out who has an account."
-    Unauthenticated "unauthenticated" UNAUTHORIZED "Not signed in"
-        "This needs a session. Sign in with POST /login."
-        "The request has no session, or its session was ended or is past its time. Sign in with POST /login and send \
-         the cookie, or the token as Authorization: Bearer."
-    Unconfirmed "unconfirmed" FORBIDDEN "Address not confirmed"
-        "This needs a confirmed address. Open the link in the letter; POST /resend sends it again."
-        "You are signed in, but the account's address is not confirmed yet. Open the link in the letter that was sent \
-         at registration. POST /resend with this session sends it again."
-    WrongPassword "wrong_password" FORBIDDEN "Wrong password"
+        "The sign-in failed. The answer is the same for an unknown account and for a wrong password, so that nobody can \
+         find out who has an account."
+    Unauthenticated UNAUTHORIZED "Not signed in"
+        "You need a session. Sign in with POST /login."
+        "The request has no session, or its session expired or was ended. Sign in with POST /login and send the cookie, \
+         or the token as Authorization: Bearer."
+    Unconfirmed FORBIDDEN "Address not confirmed"
+        "You need a confirmed address. Open the link in the email; POST /resend sends it again."
+        "You are signed in, but the address of the account is not confirmed yet. Open the link in the email that was \
+         sent at registration. POST /resend with this session sends it again."
+    WrongPassword FORBIDDEN "Wrong password"
         "The current password is wrong."
-        "This change asks for the current password, and the one that was given is wrong. The session stays. Wrong \
-         passwords count here as they do at the login."
-    NotFound "not_found" NOT_FOUND "Not found"
-        "There is nothing here."
-        "This address does not exist, or not for you. GET /docs/ shows what there is."
-    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed"
-        "This address does not know the method; Allow names those that it knows."
-        "The address exists, but not with this method. The Allow header names the methods that it knows."
-    UsernameTaken "username_taken" CONFLICT "Username taken"
-        "Somebody else has this username."
+        "This operation asks for your current password, and the one you sent is wrong. Your session stays. A wrong \
+         password counts as a failed sign-in."
+    NotFound NOT_FOUND "Not found"
+        "Nothing exists at this path, or you may not see it."
+        "Nothing exists at this path, or you may not see it. GET /docs/ shows what exists."
+    MethodNotAllowed METHOD_NOT_ALLOWED "Method not allowed"
+        "This path does not support the method; the Allow header lists those that it supports."
+        "The path exists, but not with this method. The Allow header lists the methods that it supports."
+    RequestTimeout REQUEST_TIMEOUT "Request timeout"
+        "The body did not arrive within 10 s."
+        "The body must arrive within 10 seconds. Nothing was changed. Send the request again."
+    UsernameTaken CONFLICT "Username taken"
+        "Another account has this username."
         "Usernames are public and unique, compared without case. Choose another one."
-    LinkExpired "link_expired" GONE "Link expired"
-        "This link is past its time. Ask for a new one where you asked for this one."
-        "The link is genuine, but too old. Ask for a new one as for the first: POST /resend, POST /password/forgot or POST \
-         /email/change. A link that takes a change of address back is sent once."
-    LinkUsed "link_used" GONE "Link used"
-        "This link was replaced or spent, or its account is gone."
-        "The link is genuine, but there is nothing left that it could do: it was spent, a newer one or another \
-         registration took its place, or the account is gone. Sign in, or begin anew: POST /password/forgot, POST \
-         /email/change or POST /register."
-    PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE "Body too large"
-        "A body has at most 16 KiB."
+    LinkExpired GONE "Link expired"
+        "This link has expired. Request a new one as you requested this one."
+        "The link is genuine, but too old. Request a new one as you requested this one: POST /resend, POST \
+         /password/forgot or POST /email/change. A link that undoes a change of address is sent once."
+    LinkUsed GONE "Link used"
+        "This link was used or replaced, or its account no longer exists."
+        "The link is genuine, but it does nothing any more: it was used, a newer link or another registration replaced \
+         it, or the account no longer exists. Sign in, or start again with POST /password/forgot, POST /email/change \
+         or POST /register."
+    PayloadTooLarge PAYLOAD_TOO_LARGE "Body too large"
+        "A body can have at most 16 KiB."
         "The body is larger than 16 KiB. No request of this service needs more."
-    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "Not JSON"
+    UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "Not JSON"
         "Send the body with Content-Type: application/json, uncompressed."
         "Bodies are JSON. Send Content-Type: application/json, in UTF-8 and without Content-Encoding."
-    LinkInvalid "link_invalid" UNPROCESSABLE_ENTITY "Link invalid"
+    LinkInvalid UNPROCESSABLE_ENTITY "Link invalid"
         "This is not a link of this service. Was it copied in full?"
         "The token was not made by this service for this purpose, or was changed on its way. Mail programs sometimes \
          break long links: copy it in full."
-    ValidationFailed "validation_failed" UNPROCESSABLE_ENTITY "Fields are wrong"
-        "The fields in errors are wrong."
-        "The body is a JSON object, but fields are missing, wrong or unknown. The member errors lists all of them, \
+    ValidationFailed UNPROCESSABLE_ENTITY "Invalid fields"
+        "The fields listed in errors are invalid."
+        "The body is a JSON object, but fields are missing, invalid or unknown. The member errors lists all of them, \
          each with a JSON pointer, a code and a reason."
-    RateLimited "rate_limited" TOO_MANY_REQUESTS "Too many tries"
+    RateLimited TOO_MANY_REQUESTS "Too many tries"
         "Too many tries. Try again after Retry-After seconds."
         "There were too many tries with this name, or from this client. Wait for the seconds in Retry-After. After 100 \
-         failed logins in a row only a password reset helps."
-    CrossOrigin "cross_origin" FORBIDDEN "Not from here"
-        "A page of another origin must not do this with somebody's cookie; see ALLOWED_ORIGINS."
-        "A browser sent this request on behalf of a page that does not belong to the service. If the page is yours, add \
-         its origin to ALLOWED_ORIGINS."
-    Internal "internal" INTERNAL_SERVER_ERROR "Our fault"
-        "Something went wrong on our side. Please tell us the request id."
-        "The service met a fault of its own. The operator finds the details in the log under the request id."
-    Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much at once"
+         failed sign-ins in a row only a password reset helps."
+    CrossOrigin FORBIDDEN "Origin not allowed"
+        "A page of another origin may not do this with a session cookie; see ALLOWED_ORIGINS."
+        "A browser sent this request for a page that does not belong to the service. If the page is yours, add its \
+         origin to ALLOWED_ORIGINS."
+    Internal INTERNAL_SERVER_ERROR "Internal error"
+        "Something went wrong in the service. Please report the request id."
+        "Something went wrong in the service. The log has the details under the request id."
+    Overloaded SERVICE_UNAVAILABLE "Too many requests"
         "Too many passwords are being checked. Try again in a few seconds."
         "Checking a password takes work on purpose, and the queue for it is full. Try again after Retry-After seconds."
-    Unavailable "unavailable" SERVICE_UNAVAILABLE "Database away"
+    Unavailable SERVICE_UNAVAILABLE "Temporarily unavailable"
         "The service cannot reach its database. Try again in a few seconds."
-        "The database cannot be reached or does not answer. Nothing was changed, unless the connection broke just as \
-         the change was being kept. Sessions stay as they are; try again after Retry-After seconds."
+        "The database does not answer, or other requests are changing the same account. Nothing was changed, unless the \
+         connection broke in the very moment of the change. Sessions stay as they are; try again after Retry-After \
+         seconds."
 }
 
 impl Code {
-    /// The code of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.name() == name)
+    /// All codes, in the order of the table.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The name in answers.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
-    /// Seconds to wait where trying again helps.
+    pub fn from_name(name: &str) -> Option<Self> {
+        name.parse().ok()
+    }
+
+    /// Seconds to wait before trying again helps.
     pub(super) fn retry_after(self) -> Option<u32> {
         match self {
             Self::Overloaded => Some(5),

@@ -1,7 +1,7 @@
 //! Every error that the API can answer, as `application/problem+json` (RFC 9457).
 //!
-//! The table is in `code.rs`; what becomes of the errors of other modules in `translate.rs`. What an error says is
-//! what everybody may know: the inside goes to the log, with the request id.
+//! `code.rs` has the table, `translate.rs` what becomes of the errors of other modules. An answer says what everybody may
+//! know; internal details go to the log, with the request id.
 
 mod code;
 mod translate;
@@ -16,22 +16,20 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// An error answer. The request id is added on the way out.
+/// An error answer. `http/edge.rs` adds the request id.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// Which one.
     pub code: Code,
-    /// What is wrong, in words that help.
     pub detail: String,
-    /// The wrong fields, with [`Code::ValidationFailed`].
+    /// The invalid fields, with [`Code::ValidationFailed`].
     pub errors: Vec<FieldProblem>,
     /// Seconds to wait, as `Retry-After`.
     pub retry_after: Option<u32>,
-    /// What happened inside: for the log, with the request id, and never for the caller.
+    /// For the log, with the request id; never for the caller.
     pub cause: Option<String>,
 }
 
-/// A field that is wrong.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// A JSON pointer (RFC 6901) to the field.
@@ -41,13 +39,11 @@ pub struct FieldProblem {
     #[schema(example = "malformed")]
     pub code: &'static str,
     /// The same in words.
-    #[schema(example = "must be an e-mail address such as ada@example.com")]
+    #[schema(example = "must be an email address such as ada@example.com")]
     pub detail: String,
 }
 
 impl FieldProblem {
-    /// What is wrong with the field of this name.
-    #[must_use]
     pub fn new(name: &str, issue: FieldIssue) -> Self {
         // RFC 6901, section 3.
         let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -55,7 +51,7 @@ impl FieldProblem {
     }
 }
 
-/// The identity of a request, as in `X-Request-Id`: kept with the request from its beginning.
+/// The id of a request, as in `X-Request-Id`.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
@@ -74,22 +70,21 @@ pub struct ProblemBody {
     #[schema(minimum = 400, maximum = 599, example = 401)]
     pub status: u16,
     /// What is wrong this time.
-    #[schema(example = "This needs a session. Sign in with POST /login.")]
+    #[schema(example = "You need a session. Sign in with POST /login.")]
     pub detail: String,
     /// The code; stable.
     pub code: Code,
     /// The request, as in `X-Request-Id`.
     #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$", example = "0198c0de-0000-7000-8000-000000000000")]
     pub request_id: String,
-    /// Every field that is wrong; with `validation_failed` only.
+    /// Every invalid field; with `validation_failed` only.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldProblem>,
 }
 
 impl Problem {
-    /// A problem with the usual words of its code.
-    #[must_use]
+    /// A problem with the detail of its code.
     pub fn new(code: Code) -> Self {
         Self {
             code,
@@ -100,26 +95,20 @@ impl Problem {
         }
     }
 
-    /// The same with other words.
-    #[must_use]
     pub fn with_detail(code: Code, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..Self::new(code) }
     }
 
-    /// Fields are wrong.
-    #[must_use]
     pub fn validation_failed(errors: Vec<FieldProblem>) -> Self {
         Self { errors, ..Self::new(Code::ValidationFailed) }
     }
 
-    /// A fault of ours: `error` goes to the log, the caller learns nothing but that.
-    #[must_use]
+    /// `error` goes to the log; the caller learns only that there was one.
     pub fn internal(error: impl fmt::Display) -> Self {
         Self { cause: Some(error.to_string()), ..Self::new(Code::Internal) }
     }
 
     /// The body, for the service at `public_url`, of the request `request_id`.
-    #[must_use]
     pub fn body(&self, public_url: &str, request_id: &str) -> ProblemBody {
         ProblemBody {
             type_: format!("{}/problems/{}", public_url.trim_end_matches('/'), self.code.name()),
@@ -146,7 +135,7 @@ impl ResponseError for Problem {
         self.code.status()
     }
 
-    /// An empty answer: `server/edge.rs` writes the body, as it knows the request id.
+    /// Empty: `http/edge.rs` writes the body, because it knows the request id.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.code.status())
     }

@@ -1,43 +1,52 @@
 //! What becomes of other modules' errors: the only place that says so.
 
+use crate::account;
 use crate::db::DbError;
 use crate::link::LinkError;
-use crate::password::{QueueFull, WeakPassword};
-use crate::throttle::Wait;
-use crate::user::queries::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
+use crate::password::WeakPassword;
+use crate::session;
 use crate::user::{EmailError, UsernameError};
 
-use super::{Code, Problem};
+use super::{Code, FieldProblem, Problem};
 
-impl From<DbError> for Problem {
-    fn from(error: DbError) -> Self {
-        if error.is_constraint(USERNAME_KEY) {
-            Self::new(Code::UsernameTaken)
-        } else if error.is_constraint(CONFIRMED_EMAIL_KEY) {
-            Self::new(Code::LinkUsed)
-        } else if let DbError::Unavailable(reason) = error {
-            Self { cause: Some(reason), ..Self::new(Code::Unavailable) }
-        } else {
-            Self::internal(error)
+impl From<account::Error> for Problem {
+    fn from(error: account::Error) -> Self {
+        use account::Error;
+        match error {
+            Error::Database(error) => error.into(),
+            Error::Overloaded(_) => Self::new(Code::Overloaded),
+            Error::RateLimited(wait) => Self { retry_after: Some(wait.seconds), ..Self::new(Code::RateLimited) },
+            Error::WeakPassword(weak) => Self::weak_password("password", weak),
+            Error::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            Error::WrongPassword => Self::new(Code::WrongPassword),
+            Error::Outdated => Self::new(Code::Unauthenticated),
+            Error::LinkUsed | Error::AddressTaken => Self::new(Code::LinkUsed),
+            Error::UsernameTaken => Self::new(Code::UsernameTaken),
+            Error::Conflict => Self::with_detail(Code::Unavailable, CONFLICT),
+            // Only commands name accounts, and parameters that changed are dealt with where passwords are hashed.
+            error @ (Error::NotFound | Error::Ambiguous(_) | Error::ParametersChanged(_)) => Self::internal(error),
         }
     }
 }
 
-impl From<diesel::result::Error> for Problem {
-    fn from(error: diesel::result::Error) -> Self {
-        DbError::from(error).into()
+const CONFLICT: &str = "Other requests are changing this account. Nothing was changed. Try again in a few seconds.";
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(reason) => Self { cause: Some(reason), ..Self::new(Code::Unavailable) },
+            error => Self::internal(error),
+        }
     }
 }
 
-impl From<QueueFull> for Problem {
-    fn from(QueueFull: QueueFull) -> Self {
-        Self::new(Code::Overloaded)
-    }
-}
-
-impl From<Wait> for Problem {
-    fn from(wait: Wait) -> Self {
-        Self { retry_after: Some(wait.seconds), ..Self::new(Code::RateLimited) }
+impl From<session::Error> for Problem {
+    fn from(error: session::Error) -> Self {
+        match error {
+            session::Error::CrossOrigin => Self::new(Code::CrossOrigin),
+            session::Error::Unavailable(reason) => Self { cause: Some(reason), ..Self::new(Code::Unavailable) },
+            session::Error::Internal(reason) => Self::internal(reason),
+        }
     }
 }
 
@@ -50,6 +59,13 @@ impl From<LinkError> for Problem {
     }
 }
 
+impl Problem {
+    /// The policy refuses the password in `field`.
+    pub fn weak_password(field: &str, weak: WeakPassword) -> Self {
+        Self::validation_failed(vec![FieldProblem::new(field, weak.into())])
+    }
+}
+
 /// What is wrong with the value of a field.
 #[derive(Debug)]
 pub struct FieldIssue {
@@ -58,8 +74,6 @@ pub struct FieldIssue {
 }
 
 impl FieldIssue {
-    /// An issue with a stable code, in words.
-    #[must_use]
     pub fn new(code: &'static str, detail: &str) -> Self {
         Self { code, detail: detail.to_owned() }
     }

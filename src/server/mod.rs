@@ -1,70 +1,78 @@
-//! The house: listener, database, workers, and their start and stop.
+//! The running service: listener, database, workers, and how they start and stop.
 
-mod edge;
-mod janitor;
+mod cleanup;
 mod logger;
 mod postgres;
 mod stop;
 
 pub use logger::start_log;
-pub use postgres::{database, operator_database};
+pub use postgres::{admin_database, database};
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App as ActixApp, HttpServer, web};
+use actix_web::{App as ActixApp, web};
 use dev_postgres::DevPostgres;
+use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Stopping, Told};
+use crate::account::Accounts;
+use crate::app::{App, WarnOnce};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::db::{Db, DbError};
+use crate::http::edge;
 use crate::link::Links;
 use crate::mail::{Delivery, Mailer, MailerParts, TemplateError, Templates};
-use crate::password::{HashingPool, PasswordPolicy};
-use crate::session::LoginManager;
+use crate::password::{Hasher, PasswordPolicy};
+use crate::session::SessionCookies;
 use crate::{flows, openapi};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long requests that were accepted may take once the service stops.
+/// How long a client may take to close a connection.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long accepted requests may take once the service stops.
 const DRAIN_SECONDS: u64 = 30;
-/// How long a browser may remember what a preflight said.
+/// How long a browser may cache a preflight.
 const PREFLIGHT_SECONDS: usize = 3600;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
-/// The service cannot start. Its text is one line that names what is wrong.
+/// Why the service cannot start: one line that names the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A setting cannot work.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The address is taken, or not ours.
+    /// The address is in use, or not of this machine.
     #[error("LISTEN: {0} cannot be listened on: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// The embedded PostgreSQL does not start.
     #[error("{0}; {advice}", advice = postgres::advice(.0))]
     Embedded(dev_postgres::Error),
-    /// The database URL cannot be read.
+    /// An invalid database URL.
     #[error("DATABASE_URL: {0}")]
     Database(DbError),
-    /// The SMTP URL cannot be used.
+    /// An invalid SMTP URL.
     #[error("SMTP_URL: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
-    /// A template of the operator cannot work.
+    /// An invalid mail template.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] TemplateError),
-    /// The system refuses something.
-    #[error("the system refuses: {0}")]
+    /// The operating system refuses something.
+    #[error("the operating system refuses: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// A service that listens, but does not answer yet.
+/// A service that listens but does not answer yet.
 pub struct Service {
     app: App,
     listener: TcpListener,
@@ -74,8 +82,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Checks the settings, listens, and starts what the service needs. A database that is away stops nothing: the
-    /// service answers 503 until it is there. Needs a multi-threaded tokio runtime.
+    /// Checks the settings, listens, and starts what the service needs. If the database is away, the service answers 503
+    /// until it is back. Needs a multi-threaded tokio runtime.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -97,47 +105,35 @@ impl Service {
             service: config.service_name.clone(),
             has_limits: config.has_rate_limits,
         });
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let app = App {
-            db,
-            clock,
-            hashing: HashingPool::start(cores)?,
-            password_policy: PasswordPolicy { min_length: config.password_min_length },
-            links,
-            mailer,
-            stopping: Stopping::default(),
-            told: Told::default(),
-            config,
-        };
+        let app = app(config, db, clock, links, mailer)?;
         Ok(Self { app, listener, address, embedded })
     }
 
     /// The address that it listens on.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What its flows can reach.
-    #[must_use]
+    #[doc(hidden)]
     pub fn app(&self) -> &App {
         &self.app
     }
 
-    /// Says on the log where everything is.
+    /// Logs the URLs of API, docs and development mailbox.
     pub fn announce(&self) {
         let url = self.app.config.public_url.as_str().trim_end_matches('/');
         log::info!("API      {url}");
         log::info!("docs     {url}/docs/");
         if self.app.mailer.mailbox().is_some() {
-            log::info!("mailbox  {url}/dev/mailbox (letters are kept there and not sent)");
+            log::info!("mailbox  {url}/dev/mailbox (mails are kept there, not sent)");
         }
     }
 
-    /// Answers until SIGTERM or SIGINT (with `has_signals`), then finishes what was accepted.
+    /// Serves until SIGTERM or SIGINT (if `has_signals`), then finishes accepted requests.
     ///
     /// # Errors
-    /// The listener breaks.
+    /// The listener fails.
     pub async fn run(self, has_signals: bool) -> std::io::Result<()> {
         let Self { app, listener, embedded, .. } = self;
         let server = http_server(app.clone(), listener)?;
@@ -145,7 +141,7 @@ impl Service {
             stop::on_signal(app.stopping.clone(), server.handle())?;
         }
         let background = async {
-            tokio::join!(migrate(&app.db), app.mailer.run(), janitor::run(&app));
+            tokio::join!(migrate(&app.db), app.mailer.run(), cleanup::run(&app));
         };
         tokio::select! {
             result = server => result?,
@@ -156,33 +152,64 @@ impl Service {
     }
 }
 
-fn http_server(app: App, listener: TcpListener) -> std::io::Result<actix_web::dev::Server> {
-    let manager = LoginManager::new(&app.config);
-    let document = web::Data::new(openapi::document(manager.cookie_name()));
-    let server = HttpServer::new(move || {
-        ActixApp::new()
-            .app_data(web::Data::new(app.clone()))
-            .app_data(web::Data::new(manager.clone()))
+fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> std::io::Result<App> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let hasher = Hasher::start(cores)?;
+    let password_policy = PasswordPolicy { min_length: config.password_min_length };
+    let accounts = Accounts {
+        db: db.clone(),
+        clock: clock.clone(),
+        hasher: hasher.clone(),
+        password_policy: password_policy.clone(),
+        bcrypt_cost: config.bcrypt_cost,
+        session_config: config.session.clone(),
+        has_rate_limits: config.has_rate_limits,
+        mail_waker: mailer.waker(),
+    };
+    let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());
+    Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, stopping, proxy_warning })
+}
+
+/// actix-web's own `HttpServer` would answer `100 Continue` before anything else is asked.
+fn http_server(app: App, listener: TcpListener) -> std::io::Result<Server> {
+    let cookies = SessionCookies::new(&app.config);
+    let document = web::Data::new(openapi::document(cookies.name()));
+    let address = listener.local_addr()?;
+    let builder = Server::build().shutdown_timeout(DRAIN_SECONDS).disable_signals();
+    let draining = builder.graceful_shutdown_signal();
+    let builder = builder.listen("vestibule", listener, move || {
+        let (app, draining) = (web::Data::new(app.clone()), draining.clone());
+        let service = ActixApp::new()
+            .app_data(app.clone())
+            .app_data(web::Data::new(cookies.clone()))
             .app_data(document.clone())
             .wrap(cors(&app.config))
             .wrap(from_fn(edge::edge))
-            .configure(|config| flows::routes(config, &app, &manager))
-    })
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals();
-    Ok(server.listen(listener)?.run())
+            .configure(|config| flows::routes(config, &app, &cookies));
+        HttpService::build()
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .local_addr(address)
+            .expect(fn_service(move |request| edge::expect(app.clone(), request)))
+            .finish(map_config(service, |()| AppConfig::default()))
+            .tcp()
+    })?;
+    Ok(builder.run())
 }
 
-/// What letters say: the operator's templates before those that ship.
+/// The mail templates: those of the admin before the built-in ones.
 ///
 /// # Errors
-/// Names the file and the line that cannot work.
+/// Names the invalid file and line.
 pub fn templates(settings: &Settings) -> Result<Templates, TemplateError> {
-    settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::shipped()), Templates::load)
+    settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::built_in()), Templates::load)
 }
 
-/// What scripts of the allowed origins may do, and no others.
+/// What scripts of the allowed origins may do; other scripts may do nothing.
 fn cors(config: &Config) -> Condition<Cors> {
     let allowed = &config.allowed_origins;
     let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));

@@ -47,7 +47,7 @@ pub fn database(settings: &Settings) -> Result<(String, Option<DevPostgres>), St
 ///
 /// # Errors
 /// The embedded PostgreSQL does not start.
-pub fn operator_database(settings: &Settings) -> Result<(String, Option<DevPostgres>), StartError> {
+pub fn admin_database(settings: &Settings) -> Result<(String, Option<DevPostgres>), StartError> {
     let running = || fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
     match database(settings) {
         Err(error @ StartError::Embedded(dev_postgres::Error::InUse { .. })) => {

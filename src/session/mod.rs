@@ -1,73 +1,60 @@
-//! The login manager: sign in, sign out, list. The only place that knows actix-session and actix-identity.
+//! Sessions: their rows, how their token travels, and the only code that knows actix-session and actix-identity.
 //!
-//! A session is an opaque token of 256 random bits. The client has the token, as a cookie or to send as
-//! `Authorization: Bearer`; the database has its SHA-256. So the database gives no sessions away, and a session that is
-//! deleted there is dead at the next request, on every instance.
+//! A session is an opaque token of 256 random bits. The client holds the token, as a cookie or to send as
+//! `Authorization: Bearer`; the database holds its SHA-256. So a copy of the database signs nobody in, and a session whose
+//! row is deleted is dead at the next request, on every instance.
 
-mod credentials;
-mod origin;
-pub mod queries;
-mod store;
+mod allowed_origins;
+mod middleware;
+pub mod store;
 mod token;
+mod transport;
 
-pub use credentials::{LoginManager, Transport, credentials};
-pub use origin::Origins;
+pub use allowed_origins::AllowedOrigins;
+pub use middleware::middleware;
+pub use store::Session;
 pub use token::SessionToken;
+pub use transport::{SessionCookies, Transport, transport};
 
-use actix_identity::{Identity, IdentityMiddleware};
-use actix_session::{SessionExt as _, SessionMiddleware};
-use actix_web::{FromRequest as _, HttpMessage as _, HttpRequest, web};
+use actix_identity::Identity;
+use actix_session::SessionExt as _;
+use actix_web::{FromRequest as _, HttpMessage as _, HttpRequest, ResponseError, web};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::app::App;
-use crate::client::Client;
 use crate::config::SessionConfig;
-use crate::problem::Problem;
+use crate::request::Client;
 use crate::user::User;
 
-use store::PgSessionStore;
-
-/// Where the loaded session stands in actix-session's state.
-const PRESENTED: &str = "vestibule.presented";
+/// Where the loaded session is kept in actix-session's state.
+const CURRENT: &str = "vestibule.current";
 /// Where the token of a new session waits until actix-session asks for its key.
 const NEW_TOKEN: &str = "vestibule.token";
-/// Where actix-identity looks for its user.
-const IDENTITY: &str = "actix_identity.user_id";
 
-/// The session that a request presented, and whose it is, as of this request.
+/// The session that a request belongs to, and its account as of this request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Presented {
-    /// The session.
+pub struct CurrentSession {
     pub session_id: Uuid,
-    /// Its account.
     pub user: User,
 }
 
-/// A session to insert, and to hand over.
+/// A session to insert, and to hand to the client.
 #[derive(Debug)]
 pub struct NewSession {
-    /// Its identity.
     pub id: Uuid,
-    /// What the client will present.
     pub token: SessionToken,
-    /// When it begins.
     pub created_at: DateTime<Utc>,
-    /// When it ends at the latest.
     pub expires_at: DateTime<Utc>,
-    /// After how many seconds without use it ends.
+    /// The session ends when it is not used for so long.
     pub idle_seconds: i32,
     /// Whether it outlives the browser.
     pub is_remembered: bool,
-    /// Where it was begun.
     pub client: Client,
 }
 
 impl NewSession {
-    /// A new session that begins `now`.
-    #[must_use]
     pub fn new(config: &SessionConfig, client: Client, is_remembered: bool, now: DateTime<Utc>) -> Self {
         let (ttl, idle_ttl) = if is_remembered { config.remember_ttl } else { config.ttl };
         Self {
@@ -82,58 +69,57 @@ impl NewSession {
     }
 }
 
-/// The middleware that finds out who somebody is, for the resources that ask.
-#[must_use]
-pub fn middleware(app: &App, manager: &LoginManager) -> (IdentityMiddleware, SessionMiddleware<PgSessionStore>) {
-    let store = PgSessionStore::new(app.db.clone(), app.clock.clone());
-    let session = SessionMiddleware::builder(store, manager.internal_key())
-        .cookie_name(credentials::INTERNAL_COOKIE.into())
-        .cookie_content_security(actix_session::config::CookieContentSecurity::Signed)
-        .build();
-    // Deadlines are kept by the store: actix-identity's would write the session at every request.
-    (IdentityMiddleware::builder().build(), session)
+/// Why a request gets no further, or a session cannot be handed over.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a change by a page of another origin")]
+    CrossOrigin,
+    /// The database is away.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Internal(String),
 }
 
-/// Hands a session that was inserted to the client. The one that the request presented dies (no session fixation).
-///
-/// # Errors
-/// None that happens; the state of actix-session can refuse a value.
-pub fn sign_in(req: &HttpRequest, user: &User, session: &NewSession, transport: Transport) -> Result<(), Problem> {
-    req.get_session().insert(NEW_TOKEN, session.token.reveal()).map_err(Problem::internal)?;
-    Identity::login(&req.extensions(), user.id.to_string()).map_err(Problem::internal)?;
+/// `http/edge.rs` writes the answer.
+impl ResponseError for Error {}
+
+/// Hands a session whose row was inserted to the client. The session that the request belonged to ends, so that nobody can
+/// plant one (session fixation).
+pub fn sign_in(req: &HttpRequest, user: &User, session: &NewSession, transport: Transport) -> Result<(), Error> {
+    req.get_session().insert(NEW_TOKEN, session.token.reveal()).map_err(internal)?;
+    Identity::login(&req.extensions(), user.id.to_string()).map_err(internal)?;
     if transport == Transport::Cookie {
-        manager(req)?.set_cookie(req, session);
+        cookies(req)?.set(req, session);
     }
     Ok(())
 }
 
-/// Ends the session that the request presented, if any, and takes its cookie back. The database forgets it before the
-/// answer leaves.
-///
-/// # Errors
-/// None that happens; the login manager can be missing.
-pub fn sign_out(req: &HttpRequest) -> Result<(), Problem> {
+/// Ends the session of the request, if it has one, and removes its cookie. The row is deleted before the answer leaves.
+pub fn sign_out(req: &HttpRequest) -> Result<(), Error> {
     if let Some(identity) = identity(req) {
         identity.logout();
     }
-    manager(req)?.remove_cookie(req);
+    cookies(req)?.remove(req);
     Ok(())
 }
 
-/// The session that the request presented, if it is alive. Its route must be a `session` line of the route table:
-/// elsewhere nobody looked, and actix-identity panics.
-#[must_use]
-pub fn presented(req: &HttpRequest) -> Option<Presented> {
+/// The session of the request, if it is alive. The route must be a `session` or `sign_in` line of the route table:
+/// elsewhere no middleware looks it up, and actix-identity panics.
+pub fn current(req: &HttpRequest) -> Option<CurrentSession> {
     identity(req)?;
-    req.get_session().get(PRESENTED).ok().flatten()
+    req.get_session().get(CURRENT).ok().flatten()
 }
 
-/// The handle to sign out with.
 fn identity(req: &HttpRequest) -> Option<Identity> {
     Identity::extract(req).now_or_never()?.ok()
 }
 
-fn manager(req: &HttpRequest) -> Result<&LoginManager, Problem> {
-    let manager = req.app_data::<web::Data<LoginManager>>().ok_or_else(|| Problem::internal("no login manager"))?;
-    Ok(manager)
+fn cookies(req: &HttpRequest) -> Result<&SessionCookies, Error> {
+    let cookies = req.app_data::<web::Data<SessionCookies>>();
+    cookies.map(web::Data::get_ref).ok_or_else(|| internal("a request without session cookies"))
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(error.to_string())
 }

@@ -1,81 +1,129 @@
-//! The session store of actix-session, over PostgreSQL.
-//!
-//! The row of a session is inserted by the flow, in its own transaction; `save` only hands the token over. Nothing is
-//! ever updated here, so a session that was deleted while a request ran cannot come back.
+//! The queries on sessions.
 
-use std::collections::HashMap;
+use chrono::{DateTime, Duration, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use ipnet::IpNet;
+use uuid::Uuid;
 
-use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
-use actix_web::cookie::time::Duration;
-use anyhow::anyhow;
+use crate::db::Connection;
+use crate::db::schema::{sessions, users};
+use crate::user::{User, UserId};
 
-use crate::clock::Clock;
-use crate::db::{Db, DbError};
-use crate::problem::Problem;
+use super::{CurrentSession, NewSession, SessionToken};
 
-use super::{IDENTITY, NEW_TOKEN, PRESENTED, Presented, SessionToken, queries};
+/// How exactly the last use is kept: one write a minute and session at most.
+const LAST_SEEN_PRECISION: Duration = Duration::seconds(60);
 
-/// Sessions in PostgreSQL.
-pub struct PgSessionStore {
-    db: Db,
-    clock: Clock,
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct Session {
+    pub id: Uuid,
+    pub created_at: DateTime<Utc>,
+    /// To the minute.
+    pub last_seen_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub idle_seconds: i32,
+    /// Where it began.
+    pub ip: IpNet,
+    pub user_agent: Option<String>,
 }
 
-type State = HashMap<String, String>;
-
-impl PgSessionStore {
-    pub(super) fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock }
-    }
-
-    async fn find(&self, token: &SessionToken) -> Result<Option<Presented>, DbError> {
-        let now = self.clock.now();
-        self.db.run(async |conn| queries::find_and_touch(conn, token, now).await).await
-    }
-}
-
-impl SessionStore for PgSessionStore {
-    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
-        let Some(token) = SessionToken::parse(key.as_ref()) else {
-            return Ok(None);
-        };
-        let presented = self.find(&token).await.map_err(|error| LoadError::Other(failure(error)))?;
-        presented.map(|presented| state(&presented)).transpose().map_err(|e| LoadError::Deserialization(e.into()))
-    }
-
-    async fn save(&self, mut state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
-        // Values are JSON; a token has no character that JSON escapes.
-        let token = state.remove(NEW_TOKEN).map(|json| json.trim_matches('"').to_owned());
-        let token = token.ok_or_else(|| SaveError::Other(anyhow!("sessions begin in session::sign_in only")))?;
-        token.try_into().map_err(|error| SaveError::Other(anyhow!("{error}")))
-    }
-
-    async fn update(&self, key: SessionKey, _state: State, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
-        Ok(key)
-    }
-
-    async fn update_ttl(&self, _key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
-        Ok(())
-    }
-
-    async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        let Some(token) = SessionToken::parse(key.as_ref()) else {
-            return Ok(());
-        };
-        self.db.run(async |conn| queries::delete(conn, &token).await).await.map_err(failure)?;
-        Ok(())
+impl Session {
+    /// When it ends if it is not used again.
+    pub fn ends_at(&self) -> DateTime<Utc> {
+        self.expires_at.min(self.last_seen_at + Duration::seconds(self.idle_seconds.into()))
     }
 }
 
-fn state(presented: &Presented) -> Result<State, serde_json::Error> {
-    Ok(HashMap::from([
-        (IDENTITY.to_owned(), serde_json::to_string(&presented.user.id)?),
-        (PRESENTED.to_owned(), serde_json::to_string(presented)?),
-    ]))
+/// Inserts a session for an account. `false` if its credentials changed since `user` was read, or it is deleted or
+/// disabled: a sign-in must not survive a change of password that it did not see.
+pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) -> QueryResult<bool> {
+    let unchanged = users::table
+        .find(user.id)
+        .filter(users::credential_version.eq(user.credential_version))
+        .filter(users::disabled_at.is_null())
+        .select(users::id)
+        // Not only the key: a change of password then waits for this, or this for it, and sees the outcome.
+        .for_share()
+        .first::<Uuid>(conn)
+        .await
+        .optional()?;
+    if unchanged.is_none() {
+        return Ok(false);
+    }
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::id.eq(session.id),
+            sessions::token_sha256.eq(session.token.sha256().as_slice()),
+            sessions::user_id.eq(user.id),
+            sessions::created_at.eq(session.created_at),
+            sessions::last_seen_at.eq(session.created_at),
+            sessions::expires_at.eq(session.expires_at),
+            sessions::idle_seconds.eq(session.idle_seconds),
+            sessions::ip.eq(IpNet::from(session.client.ip)),
+            sessions::user_agent.eq(session.client.user_agent.as_deref()),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(true)
 }
 
-/// An error whose text is the code of a [`Problem`] and its cause: the text is all that actix-session passes on.
-fn failure(error: DbError) -> anyhow::Error {
-    let problem = Problem::from(error);
-    anyhow!("{}: {}", problem.code.name(), problem.cause.unwrap_or(problem.detail))
+/// The living session of this token with its account. Records that it was used. One round trip, and a second one once a
+/// minute, or ten times in its idle time.
+pub async fn find_and_touch(
+    conn: &mut Connection,
+    token: &SessionToken,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<CurrentSession>> {
+    let found: Option<(Session, User)> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::token_sha256.eq(token.sha256().as_slice()))
+        .filter(users::disabled_at.is_null())
+        .select((Session::as_select(), User::as_select()))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((session, user)) = found.filter(|(session, _)| now < session.ends_at()) else {
+        return Ok(None);
+    };
+    // A short idle time needs more precision, or a session in use would end.
+    let precision = LAST_SEEN_PRECISION.min(Duration::seconds((session.idle_seconds / 10).into()));
+    if now - session.last_seen_at >= precision {
+        diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now)).execute(conn).await?;
+    }
+    Ok(Some(CurrentSession { session_id: session.id, user }))
+}
+
+/// The living sessions of an account, the newest first.
+pub async fn list(conn: &mut Connection, user_id: UserId, now: DateTime<Utc>) -> QueryResult<Vec<Session>> {
+    let mut sessions: Vec<Session> = sessions::table
+        .filter(sessions::user_id.eq(user_id.0))
+        .filter(sessions::expires_at.gt(now))
+        .order(sessions::id.desc())
+        .select(Session::as_select())
+        .load(conn)
+        .await?;
+    sessions.retain(|session| now < session.ends_at());
+    Ok(sessions)
+}
+
+pub async fn delete(conn: &mut Connection, token: &SessionToken) -> QueryResult<usize> {
+    let sha256 = token.sha256();
+    diesel::delete(sessions::table.filter(sessions::token_sha256.eq(sha256.as_slice()))).execute(conn).await
+}
+
+/// Deletes one session of an account; `false` if the account has no such session.
+pub async fn delete_one(conn: &mut Connection, user_id: UserId, id: Uuid) -> QueryResult<bool> {
+    let session = sessions::table.find(id).filter(sessions::user_id.eq(user_id.0));
+    Ok(diesel::delete(session).execute(conn).await? == 1)
+}
+
+/// Deletes the sessions of an account except the one to `keep`.
+pub async fn delete_all(conn: &mut Connection, user_id: UserId, keep: Option<Uuid>) -> QueryResult<usize> {
+    let sessions = sessions::table.filter(sessions::user_id.eq(user_id.0));
+    match keep {
+        Some(id) => diesel::delete(sessions.filter(sessions::id.ne(id))).execute(conn).await,
+        None => diesel::delete(sessions).execute(conn).await,
+    }
 }

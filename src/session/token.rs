@@ -1,4 +1,4 @@
-//! Session tokens: what the client has and the database has not.
+//! Session tokens: the client has them, the database has their hash.
 
 use std::fmt;
 
@@ -15,29 +15,24 @@ const BYTES: usize = 32;
 pub struct SessionToken(String);
 
 impl SessionToken {
-    /// A new token.
-    #[must_use]
     pub fn random() -> Self {
         let mut bytes = [0; BYTES];
         rand::rng().fill_bytes(&mut bytes);
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads a token that somebody presents. `None` for a text that we never gave out.
-    #[must_use]
+    /// `None` for a text that is no token of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         (bytes.len() == BYTES).then(|| Self(text.to_owned()))
     }
 
-    /// The text to hand to the client.
-    #[must_use]
+    /// The text for the client.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What the database keeps. No salt is needed: there is nothing to guess.
-    #[must_use]
+    /// What the database keeps. It needs no salt: there is nothing to guess.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }

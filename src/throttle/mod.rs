@@ -1,16 +1,14 @@
-//! Who may try again when: failed logins per name and per client, registrations per client.
+//! Who may try again when: failed sign-ins by name and by client, registrations by client.
 //!
 //! The counters are rows, so that instances share them and a restart forgets nothing. They are locked, judged and raised
-//! before the password is looked at: of fifty tries at once no more pass than of fifty tries in a row. If the limit were
-//! kept on a spelling, in memory, or only for names that exist, it would be none, or tell who has an account.
+//! before the password is looked at, so that fifty tries at once get no further than fifty tries in a row. Limits by
+//! spelling, in memory, or only for names that exist would be no limits, or would reveal who has an account.
 
 mod policy;
-mod queries;
+mod store;
 
-pub use policy::Wait;
-pub use queries::{
-    LoginAttempt, begin_login, count_registration, delete_old, lift, settle_login_success, wait_of_account,
-};
+pub use policy::{FAILURES_TTL, LOCKED_AT, Wait};
+pub use store::{LoginAttempt, begin_login, clear, count_registration, finish_login, wait_of_account};
 
 use std::net::IpAddr;
 
@@ -19,31 +17,25 @@ use sha2::{Digest as _, Sha256};
 
 use crate::user::{Email, User, Username};
 
-/// The name that somebody wants to sign in with, as the counters know it.
+/// A sign-in name as the counters know it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LoginName([u8; 32]);
 
 impl LoginName {
-    /// The name of an address, in its canonical spelling.
-    #[must_use]
     pub fn of_email(email: &Email) -> Self {
         Self::new("email", email.canonical())
     }
 
-    /// The name of a username, without case.
-    #[must_use]
     pub fn of_username(username: &Username) -> Self {
         Self::new("username", &username.canonical())
     }
 
-    /// The name of an account's address.
-    #[must_use]
+    /// The address of an account.
     pub fn of_user(user: &User) -> Self {
         Self::new("email", &user.email_canonical)
     }
 
-    /// All names of an account.
-    #[must_use]
+    /// Address and username of an account.
     pub fn all_of(user: &User) -> Vec<Self> {
         let username = user.username.as_ref().map(|name| Self::new("username", &name.to_ascii_lowercase()));
         std::iter::once(Self::of_user(user)).chain(username).collect()

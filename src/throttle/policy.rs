@@ -1,33 +1,37 @@
 //! The numbers, and what follows from a counter. Pure: no database, no clock.
 
 use chrono::{DateTime, Duration, Utc};
+use strum::IntoStaticStr;
 
-/// Failed logins without a wait.
+/// Failed sign-ins without a wait.
 const FREE_FAILURES: i32 = 5;
-/// The first wait; the next ones double.
+/// The first wait; each further one is twice as long, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::seconds(30);
-/// The longest wait.
 const LONGEST_WAIT: Duration = Duration::hours(1);
-/// Failed logins in a row after which only a reset helps (NIST SP 800-63B-4, section 3.2.2, asks for 100 at most).
-pub(super) const LOCKED_AT: i32 = 100;
-/// What `Retry-After` says then, in seconds: there is no time after which it helps.
+/// Failed sign-ins in a row after which only a reset helps (NIST SP 800-63B-4, section 3.2.2, asks for 100 at most).
+pub const LOCKED_AT: i32 = 100;
+/// What `Retry-After` says then, in seconds: waiting does not help.
 const LOCKED_RETRY_AFTER: u32 = 86_400;
+/// How long failures count when nobody tries any more, unless the name is locked.
+pub const FAILURES_TTL: Duration = Duration::days(30);
+
+/// How often an account may do within [`ACCOUNT_WINDOW`] what costs others something: an email to a stranger, or an event
+/// that is kept for a year.
+pub(super) const PER_ACCOUNT: i64 = 10;
+pub(super) const ACCOUNT_WINDOW: Duration = Duration::hours(1);
 
 /// What a client does that is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Action {
-    /// A login that fails.
+    /// A sign-in that fails.
     Login,
-    /// A registration.
     Register,
 }
 
 impl Action {
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Register => "register",
-        }
+        self.into()
     }
 
     /// How many within which time.
@@ -39,15 +43,9 @@ impl Action {
     }
 }
 
-/// How often an account may do what costs others something, a letter to a stranger or a row that stays for a year, within
-/// [`ACCOUNT_WINDOW`].
-pub(super) const OF_ACCOUNT: i64 = 10;
-pub(super) const ACCOUNT_WINDOW: Duration = Duration::hours(1);
-
-/// Too many; trying again helps after this.
+/// Too many tries; the next one may come after these seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// Seconds.
     pub seconds: u32,
 }
 
@@ -59,7 +57,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// One try more, counted as a failure until it turns out to be none.
+    /// Counts one more try, as a failure until it succeeds.
     pub(super) fn one_more(self, now: DateTime<Utc>) -> Result<Self, Wait> {
         if self.count >= LOCKED_AT {
             return Err(Wait { seconds: LOCKED_RETRY_AFTER });
@@ -84,7 +82,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// One more of the action.
+    /// Counts one more.
     pub(super) fn one_more(self, action: Action, now: DateTime<Utc>) -> Result<Self, Wait> {
         let (limit, length) = action.limit();
         if self.ends_at <= now {
@@ -97,7 +95,7 @@ impl Window {
     }
 }
 
-/// Rounded up: who waits as long as told must not be refused again.
+/// Rounded up: a client that waits so long must not be refused again.
 pub(super) fn wait_until(until: DateTime<Utc>, now: DateTime<Utc>) -> Wait {
     let milliseconds = (until - now).num_milliseconds().max(1);
     Wait { seconds: u32::try_from((milliseconds + 999) / 1000).unwrap_or(LOCKED_RETRY_AFTER) }
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_lets_so_many_pass_and_begins_anew() {
+    fn a_window_lets_so_many_pass_and_starts_again() {
         let now = Utc::now();
         let mut window = Window { count: 0, ends_at: now };
         for _ in 0..20 {

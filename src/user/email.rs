@@ -1,18 +1,18 @@
-//! E-mail addresses: read once, normalised before they are judged, compared in one canonical spelling.
+//! Email addresses: parsed once, normalised before they are checked, compared in one canonical spelling.
 //!
-//! If two spellings of one mailbox were two addresses here, one person's address could be taken twice; if two
-//! mailboxes were one address, a stranger could get the other's mail.
+//! If two spellings of one mailbox were two addresses here, one address could be confirmed twice; if two mailboxes were one
+//! address, a stranger could get the other's mail.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Octets of an address at most (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+/// The longest address, in octets (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 const MAX_OCTETS: usize = 254;
-/// Octets of the part before the `@` at most (RFC 5321, section 4.5.3.1.1).
+/// The longest part before the `@`, in octets (RFC 5321, section 4.5.3.1.1).
 const MAX_LOCAL_OCTETS: usize = 64;
 
-/// An address that can be mailed.
+/// An address that mail can be sent to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     typed: String,
@@ -22,23 +22,18 @@ pub struct Email {
 /// Why a text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// More than 254 octets, or more than 64 before the `@`.
     #[error("must have at most 254 octets, and at most 64 before the @")]
     TooLong,
-    /// No address that a letter could be sent to.
-    #[error("must be an e-mail address such as ada@example.com")]
+    #[error("must be an email address such as ada@example.com")]
     Malformed,
 }
 
 impl Email {
-    /// Reads an address: NFKC first (`＠` is `@`), without white space around it; then a dot-atom of ASCII or Unicode
-    /// letters and digits (RFC 5322, RFC 6531), an `@` and a domain of at least two labels. No quoted local parts,
-    /// no address literals: they parse elsewhere but can hardly ever be mailed.
-    ///
-    /// # Errors
-    /// See [`EmailError`].
+    /// Parses an address: NFKC first (`＠` is `@`), without white space around it; then a dot-atom of ASCII or Unicode
+    /// letters and digits (RFC 5322, RFC 6531), an `@` and a domain of at least two labels. No quoted local parts and no
+    /// address literals: hardly any mail server takes them.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
-        // Normalising can make a text longer, but not shorter than a third: what is far too long is not looked at.
+        // Normalising shortens a text to a third at most, so this is too long in any case.
         if text.len() > 4 * MAX_OCTETS {
             return Err(EmailError::TooLong);
         }
@@ -57,14 +52,12 @@ impl Email {
         Ok(Self { typed, canonical })
     }
 
-    /// The address as it was typed, after NFKC.
-    #[must_use]
+    /// As typed, after NFKC.
     pub fn as_typed(&self) -> &str {
         &self.typed
     }
 
-    /// The one spelling that all spellings of this address share: lower case, the domain in ASCII.
-    #[must_use]
+    /// The spelling that all spellings of this address share: lower case, the domain in ASCII.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
@@ -76,14 +69,13 @@ impl fmt::Debug for Email {
     }
 }
 
-/// The address to hand to a mail server: the local part as typed, the domain in ASCII. `None` where there is none.
-#[must_use]
+/// The address for a mail server: the local part as typed, the domain in ASCII.
 pub fn deliverable(typed: &str) -> Option<String> {
     let (local, domain) = typed.rsplit_once('@')?;
     Some(format!("{local}@{}", ascii_domain(domain)?))
 }
 
-/// Lower case, each character for itself: `Σ` at the end of a word would else differ from `σ`.
+/// Lower case, character by character: otherwise `Σ` at the end of a word would differ from `σ`.
 fn lower_case(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
@@ -100,7 +92,7 @@ fn is_atext(c: char) -> bool {
     "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
-/// Marks that many scripts cannot be written without.
+/// Marks that many scripts need.
 fn is_mark(c: char) -> bool {
     !c.is_ascii() && unicode_normalization::char::is_combining_mark(c)
 }

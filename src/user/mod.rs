@@ -1,13 +1,14 @@
-//! Who somebody is: addresses, usernames, accounts.
+//! Accounts as data: addresses, usernames, users, and the queries that store them.
+//!
+//! The queries take a connection: the operations in `account/` own the transactions. Whatever changes which accounts an
+//! address has locks its row in `addresses` first, so that registrations and confirmations of one address happen one
+//! after the other.
 
-pub mod changes;
-pub mod cleaning;
+pub mod addresses;
 mod email;
-pub mod email_change;
-pub mod export;
-pub mod import;
-pub mod queries;
+pub mod email_changes;
 mod username;
+pub mod users;
 
 pub use email::{Email, EmailError, deliverable};
 pub use username::{Username, UsernameError};
@@ -16,30 +17,25 @@ use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::db::schema::users;
+use crate::db::schema::users as users_table;
 
 /// How long an account may stay unconfirmed.
 pub const UNCONFIRMED_TTL: Duration = Duration::days(7);
 
-/// The identity of an account: a UUIDv7.
+/// The id of an account, a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserId(pub Uuid);
 
 impl UserId {
-    /// A new identity.
-    #[must_use]
+    /// A new id.
+    #[expect(clippy::new_without_default, reason = "each one differs")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
-    }
-}
-
-impl Default for UserId {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -49,50 +45,48 @@ impl fmt::Display for UserId {
     }
 }
 
-/// An account, as far as it may be shown to its owner.
+/// A new credential version: 128 random bits that only the database knows.
+pub fn new_credential_version() -> Uuid {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    Uuid::from_bytes(bytes)
+}
+
+/// An account, without its password hash.
 #[derive(Clone, Debug, Queryable, Selectable, Serialize, Deserialize)]
-#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+#[diesel(table_name = users_table, check_for_backend(diesel::pg::Pg))]
 pub struct User {
-    /// Its identity.
     pub id: Uuid,
-    /// The address as it was typed.
+    /// The address as the user typed it.
     pub email: String,
-    /// The canonical spelling of the address.
     pub email_canonical: String,
-    /// The username as it was typed.
+    /// The username as the user typed it.
     pub username: Option<String>,
-    /// When the address was proved.
     pub confirmed_at: Option<DateTime<Utc>>,
-    /// When an operator shut the account.
     pub disabled_at: Option<DateTime<Utc>>,
-    /// When the password was set.
-    pub password_set_at: DateTime<Utc>,
-    /// When the account was registered.
+    /// `None` for an account without a password.
+    pub password_set_at: Option<DateTime<Utc>>,
+    /// Changes whenever the way to sign in changes. What was proved, or sent by email, under an earlier version no longer
+    /// counts.
+    pub credential_version: Uuid,
     pub created_at: DateTime<Utc>,
 }
 
 impl User {
-    /// Its identity.
-    #[must_use]
     pub fn id(&self) -> UserId {
         UserId(self.id)
     }
 
-    /// What a reset link refers to: the password that it replaces, by the moment in which that was set.
-    #[must_use]
-    pub fn password_reference(&self) -> String {
-        self.password_set_at.timestamp_micros().to_string()
-    }
-
-    /// Whether an operator shut the account.
-    #[must_use]
     pub fn is_disabled(&self) -> bool {
         self.disabled_at.is_some()
     }
 
-    /// Whether the address was proved.
-    #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.confirmed_at.is_some()
+    }
+
+    /// What others would try first as this user's password.
+    pub fn own_words(&self) -> [&str; 2] {
+        [self.email.as_str(), self.username.as_deref().unwrap_or_default()]
     }
 }

@@ -9,19 +9,14 @@ pub struct Username(String);
 /// Why a text is not a username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UsernameError {
-    /// Fewer than 3 characters or more than 32.
     #[error("must have 3 to 32 characters")]
     Length,
-    /// A character other than `A-Z a-z 0-9 . _ -`, or a first one that is no letter or digit.
     #[error("must begin with a letter or digit and have only letters A-Z, digits and . _ - in it")]
     Character,
 }
 
 impl Username {
-    /// Reads a username: 3 to 32 characters of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
-    ///
-    /// # Errors
-    /// See [`UsernameError`].
+    /// Parses a username: 3 to 32 characters of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if !text.bytes().all(is_allowed) || text.starts_with(['.', '_', '-']) {
@@ -33,14 +28,11 @@ impl Username {
         }
     }
 
-    /// The name as it was typed.
-    #[must_use]
     pub fn as_typed(&self) -> &str {
         &self.0
     }
 
-    /// The name in lower case, by which names are compared.
-    #[must_use]
+    /// In lower case, for comparison.
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()
     }

@@ -1,6 +1,6 @@
 //! The pages of links that prove an address, or take a change back: one button, and no need of scripts or of a mouse.
 
-use super::{letter_page, open};
+use super::{mail_page, open};
 use crate::support::TestApp;
 use crate::support::browser::{Browser, ENTER};
 use crate::support::life::NOTICE;
@@ -12,7 +12,7 @@ const NEW: &str = "ada@example.org";
 async fn without_scripts_looking_confirms_nothing_and_the_one_button_does() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let link = app.mailbox.letter_to(&ada.email).await.path();
+    let link = app.mailbox.mail_to(&ada.email).await.path();
     let browser = Browser::without_scripts().await;
     for _ in 0..2 {
         open(&browser, &app, &link).await;
@@ -35,7 +35,7 @@ async fn the_keyboard_alone_confirms() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let browser = Browser::without_scripts().await;
-    open(&browser, &app, &app.mailbox.letter_to(&ada.email).await.path()).await;
+    open(&browser, &app, &app.mailbox.mail_to(&ada.email).await.path()).await;
     browser.tab_to("button").await;
     browser.press(ENTER).await;
     browser.expect("h1", "Address confirmed").await;
@@ -56,8 +56,8 @@ async fn another_address_is_confirmed_and_taken_back() {
     browser.expect("h1", "Address confirmed").await;
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
-    // The button of the letter itself, which its frame opens in a tab of its own.
-    open(&browser, &app, &letter_page(&app, NOTICE).await).await;
+    // The button of the mail itself, which its frame opens in a tab of its own.
+    open(&browser, &app, &mail_page(&app, NOTICE).await).await;
     browser.enter_frame("iframe").await;
     browser.click("a.button").await;
     browser.enter_other_tab().await;

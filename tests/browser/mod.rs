@@ -12,8 +12,8 @@ mod swagger;
 use crate::support::TestApp;
 use crate::support::browser::Browser;
 
-/// The path of the page that shows the newest letter with this in its subject.
-async fn letter_page(app: &TestApp, subject: &str) -> String {
+/// The path of the page that shows the newest mail with this in its subject.
+async fn mail_page(app: &TestApp, subject: &str) -> String {
     app.mailbox.settled().await;
     let list = app.visitor().get("/dev/mailbox").await.expect(200).json();
     let mut mails = list["mails"].as_array().unwrap().iter();

@@ -5,14 +5,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{letter_page, open};
+use super::{mail_page, open};
 use crate::support::browser::Browser;
 use crate::support::life::NOTICE;
 use crate::support::{TestApp, password_of};
 
 const WIDTH: u32 = 360;
 
-/// Finds what is wrong with a page or a letter; see there.
+/// Finds what is wrong with a page or a mail; see there.
 const AUDIT: &str = include_str!("audit.js");
 
 /// Demands that nothing is wrong with what the browser shows.
@@ -37,12 +37,12 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
     let app = TestApp::start().await;
     let email = format!("{NAME}@example.com");
     register(&app, &email, "en").await;
-    let confirm = app.mailbox.letter_to(&email).await.path();
+    let confirm = app.mailbox.mail_to(&email).await.path();
     let bob = app.member("bob").await;
     let reset = app.reset_link(&bob).await.path();
     let (change, undo) = app.email_change(&bob, &format!("{NAME}@example.org")).await;
-    let letter = letter_page(&app, NOTICE).await;
-    let paths = [&confirm, &reset, &change, &undo, &letter, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
+    let mail = mail_page(&app, NOTICE).await;
+    let paths = [&confirm, &reset, &change, &undo, &mail, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
 
     let browser = Browser::start().await;
     for scheme in ["light", "dark"] {
@@ -67,7 +67,7 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn letters_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox() {
+async fn mails_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox() {
     let app = TestApp::start().await;
     for language in ["en", "de"] {
         register(&app, &format!("{NAME}@{language}.example.com"), language).await;
@@ -75,19 +75,19 @@ async fn letters_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbo
     let bob = app.member("bob").await;
     app.reset_link(&bob).await;
     app.email_change(&bob, &format!("{NAME}@example.org")).await;
-    let letters = app.mailbox.letters().await;
-    assert_eq!(letters.len(), 6);
-    let in_mailbox = letter_page(&app, NOTICE).await;
+    let mails = app.mailbox.mails().await;
+    assert_eq!(mails.len(), 6);
+    let in_mailbox = mail_page(&app, NOTICE).await;
 
     let browser = Browser::start().await;
     for scheme in ["light", "dark"] {
         browser.become_phone(WIDTH, scheme).await;
-        for letter in &letters {
-            browser.open(&format!("data:text/html;base64,{}", STANDARD.encode(&letter.html))).await;
-            assert_fit(&browser, Some(WIDTH), scheme, &letter.subject).await;
+        for mail in &mails {
+            browser.open(&format!("data:text/html;base64,{}", STANDARD.encode(&mail.html))).await;
+            assert_fit(&browser, Some(WIDTH), scheme, &mail.subject).await;
         }
         open(&browser, &app, &in_mailbox).await;
         browser.enter_frame("iframe").await;
-        assert_fit(&browser, None, scheme, "the letter in the mailbox").await;
+        assert_fit(&browser, None, scheme, "the mail in the mailbox").await;
     }
 }

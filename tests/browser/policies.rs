@@ -1,6 +1,6 @@
 //! Every page works under its policy: one that is too strict shows in a browser alone.
 
-use super::{letter_page, open};
+use super::{mail_page, open};
 use crate::support::TestApp;
 use crate::support::browser::Browser;
 use crate::support::life::RESET;
@@ -20,16 +20,16 @@ async fn assert_at_peace(browser: &Browser, app: &TestApp, page: &str) {
 async fn every_page_works_under_its_policy_and_asks_no_other_host() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
-    let confirm = app.mailbox.letter_to(&ada.email).await.path();
+    let confirm = app.mailbox.mail_to(&ada.email).await.path();
     let bob = app.member("bob").await;
     let reset = app.reset_link(&bob).await.path();
-    let letter = letter_page(&app, RESET).await;
+    let mail = mail_page(&app, RESET).await;
     let pages = [
         ("/docs/", ".opblock"),
         (&confirm, "form button"),
         (&reset, "form input[type=password]"),
         ("/dev/mailbox", "main.wide table a"),
-        (&letter, "main.wide iframe"),
+        (&mail, "main.wide iframe"),
         ("/problems/unconfirmed", "main dl code"),
     ];
     let browser = Browser::start().await;

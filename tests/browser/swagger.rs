@@ -28,7 +28,7 @@ async fn try_it_out_tells_the_story_to_its_end() {
     execute(&browser, "session-list_sessions", None, "403").await;
     browser.expect("#operations-session-list_sessions .live-responses-table", "\"unconfirmed\"").await;
 
-    app.mailbox.letter_to("ada@example.com").await;
+    app.mailbox.mail_to("ada@example.com").await;
     open(&browser, &app, "/dev/mailbox").await;
     browser.click("table a").await;
     browser.click("main li a").await;

@@ -8,11 +8,11 @@ use crate::support::binary::{Process, run};
 use crate::support::database::{TestDatabase, fresh_dir};
 
 #[tokio::test]
-async fn letters_can_be_read_over_json_with_their_links() {
+async fn mails_can_be_read_over_json_with_their_links() {
     let app = TestApp::start().await;
     let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
-    app.mailbox.letter_to(&ada.email).await;
-    app.mailbox.letter_to(&bob.email).await;
+    app.mailbox.mail_to(&ada.email).await;
+    app.mailbox.mail_to(&bob.email).await;
     let list = app.visitor().get("/dev/mailbox").await.expect(200).json();
     let mails = list["mails"].as_array().unwrap();
     assert_eq!(mails.len(), 2);
@@ -29,9 +29,9 @@ async fn letters_can_be_read_over_json_with_their_links() {
 }
 
 #[tokio::test]
-async fn a_browser_sees_a_letter_that_can_do_nothing_and_its_source() {
+async fn a_browser_sees_a_mail_that_can_do_nothing_and_its_source() {
     let app = TestApp::start().await;
-    app.mailbox.letter_to(&promised(&app, "ada").await.email).await;
+    app.mailbox.mail_to(&promised(&app, "ada").await.email).await;
     let id = app.visitor().get("/dev/mailbox").await.json()["mails"][0]["id"].as_str().unwrap().to_owned();
     let page = app.visitor().request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.expect(200);
     let text = page.text();
@@ -41,7 +41,7 @@ async fn a_browser_sees_a_letter_that_can_do_nothing_and_its_source() {
 }
 
 #[test]
-fn without_a_way_for_letters_the_service_does_not_start() {
+fn without_a_way_for_mails_the_service_does_not_start() {
     for (variables, said) in [
         (
             vec![("LISTEN", "0.0.0.0:0"), ("PUBLIC_URL", "http://auth.example.com")],

@@ -1,5 +1,5 @@
-//! A kill at any instant, of the service or of PostgreSQL, loses no letter that was promised, and sends at most one
-//! duplicate of each, as the same letter.
+//! A kill at any instant, of the service or of PostgreSQL, loses no mail that was promised, and sends at most one
+//! duplicate of each, as the same mail.
 //!
 //! `KILL_ROUNDS` (10) and `POSTGRES_KILL_ROUNDS` (3) make it longer.
 
@@ -80,19 +80,19 @@ fn start(data_dir: &Path, database_url: &str, smtp: &SmtpCatcher) -> Process {
     Process::start(data_dir, &variables)
 }
 
-/// Waits until everybody who was promised a letter has one, and counts.
-async fn demand_all_letters(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills: usize) {
+/// Waits until everybody who was promised a mail has one, and counts.
+async fn demand_all_mails(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills: usize) {
     assert!(crowd.tasks.iter().all(|task| !task.is_finished()), "somebody got an answer that nobody should get");
     let promised = crowd.promised();
-    within(CLAIM_AND_MORE, "everybody has a letter", async || {
-        let letters = smtp.letters();
-        let came: BTreeSet<&str> = letters.iter().map(|letter| letter.to[0].as_str()).collect();
+    within(CLAIM_AND_MORE, "everybody has a mail", async || {
+        let mails = smtp.mails();
+        let came: BTreeSet<&str> = mails.iter().map(|mail| mail.to[0].as_str()).collect();
         promised.iter().all(|email| came.contains(email.as_str())).then_some(())
     })
     .await;
     let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for letter in smtp.letters() {
-        copies.entry(letter.to[0].clone()).or_default().push(letter.header("Message-ID"));
+    for mail in smtp.mails() {
+        copies.entry(mail.to[0].clone()).or_default().push(mail.header("Message-ID"));
     }
     let mut duplicates = 0;
     for (email, ids) in &copies {
@@ -100,11 +100,11 @@ async fn demand_all_letters(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills
         assert!(ids.len() <= 1 + kills, "{email}: {} copies of one letter", ids.len());
         duplicates += ids.len() - 1;
     }
-    // At most four letters are on their way when a kill comes.
+    // At most four mails are on their way when a kill comes.
     assert!(duplicates <= 4 * kills, "{duplicates} duplicates after {kills} kills");
     assert!(promised.len() > kills, "so few promises show nothing: {}", promised.len());
     eprintln!(
-        "{what}: {kills} kills, {} registrations tried, {} answered 202, {} addresses got a letter, {duplicates} \
+        "{what}: {kills} kills, {} registrations tried, {} answered 202, {} addresses got a mail, {duplicates} \
          duplicates, 0 lost",
         crowd.tried.load(Ordering::Relaxed),
         promised.len(),
@@ -113,7 +113,7 @@ async fn demand_all_letters(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kills_of_the_service_lose_no_promised_letter() {
+async fn kills_of_the_service_lose_no_promised_mail() {
     let rounds = count_from_environment("KILL_ROUNDS", 10);
     let (database, smtp) = (TestDatabase::migrated(), SmtpCatcher::start().await);
     let (data_dir, crowd) = (fresh_dir("kill"), Crowd::gather());
@@ -127,11 +127,11 @@ async fn kills_of_the_service_lose_no_promised_letter() {
     }
     crowd.goes_to(None);
     let _service = start(&data_dir, &database.url, &smtp);
-    demand_all_letters("kill -9 of the service", &crowd, &smtp, rounds).await;
+    demand_all_mails("kill -9 of the service", &crowd, &smtp, rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kills_of_postgresql_lose_no_promised_letter() {
+async fn kills_of_postgresql_lose_no_promised_mail() {
     let rounds = count_from_environment("POSTGRES_KILL_ROUNDS", 3);
     let smtp = SmtpCatcher::start().await;
     let dir = fresh_dir("shot");
@@ -152,7 +152,7 @@ async fn kills_of_postgresql_lose_no_promised_letter() {
     let before = crowd.promised().len();
     within(CLAIM_AND_MORE, "the service recovers", async || (crowd.promised().len() > before).then_some(())).await;
     crowd.goes_to(None);
-    demand_all_letters("kill -9 of PostgreSQL", &crowd, &smtp, rounds).await;
+    demand_all_mails("kill -9 of PostgreSQL", &crowd, &smtp, rounds).await;
 }
 
 async fn kill_the_server_of(url: &str) {

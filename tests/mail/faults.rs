@@ -1,4 +1,4 @@
-//! A mail server that misbehaves costs a letter time, never its arrival, and the API nothing.
+//! A mail server that misbehaves costs a mail time, never its arrival, and the API nothing.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use chrono::Duration as Span;
 use super::{app_at, app_with, fate_of, fate_that, mail_health, promised, until_mail_is, wake};
 use crate::support::smtp::{Absent, Behaviour, Moment, SmtpCatcher};
 
-/// How long a letter may take whose server is asked every few seconds whether it is back.
+/// How long a mail may take whose server is asked every few seconds whether it is back.
 const OUTAGE: Duration = Duration::from_secs(60);
 
 fn reply(line: &str) -> Behaviour {
@@ -15,62 +15,62 @@ fn reply(line: &str) -> Behaviour {
 }
 
 #[tokio::test]
-async fn letters_wait_for_a_server_that_is_absent() {
+async fn mails_wait_for_a_server_that_is_absent() {
     let absent = Absent::new();
     let app = app_at(&absent.url).await;
     let (ada, _) = (promised(&app, "ada").await, promised(&app, "bob").await);
     until_mail_is(&app, "degraded").await;
-    let fate = fate_that(&app, &ada, "was tried", |fate| fate.attempts > 0 && fate.waits_for_server).await;
-    assert_eq!(fate.state, "queued");
-    assert!(fate.reply.contains("refused"), "{fate:?}");
+    let status = fate_that(&app, &ada, "was tried", |status| status.attempts > 0 && status.waits_for_server).await;
+    assert_eq!(status.state, "queued");
+    assert!(status.reply.contains("refused"), "{status:?}");
     let smtp = absent.appear();
-    let letters = smtp.wait_long_for(OUTAGE, 2).await;
-    assert_eq!(letters.len(), 2);
+    let mails = smtp.wait_long_for(OUTAGE, 2).await;
+    assert_eq!(mails.len(), 2);
     until_mail_is(&app, "ok").await;
 }
 
 #[tokio::test]
-async fn letters_wait_while_the_server_greets_with_421() {
+async fn mails_wait_while_the_server_greets_with_421() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, reply("421 4.3.2 closing for today"));
     let app = app_with(&smtp).await;
     let ada = promised(&app, "ada").await;
     until_mail_is(&app, "degraded").await;
-    let fate = fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
-    assert!(fate.state == "queued" && fate.reply.contains("closing for today"), "{fate:?}");
+    let status = fate_that(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
+    assert!(status.state == "queued" && status.reply.contains("closing for today"), "{status:?}");
     smtp.always(Moment::Greeting, Behaviour::Usual);
     smtp.wait_long_for(OUTAGE, 1).await;
     until_mail_is(&app, "ok").await;
 }
 
 #[tokio::test]
-async fn a_letter_that_is_refused_for_now_comes_later_as_the_same_letter() {
+async fn a_mail_that_is_refused_for_now_comes_later_as_the_same_mail() {
     for moment in [Moment::Mail, Moment::Rcpt, Moment::Data, Moment::FinalDot] {
         let smtp = SmtpCatcher::start().await;
         smtp.once(moment, reply("451 4.7.1 greylisted"));
         let app = app_with(&smtp).await;
         let ada = promised(&app, "ada").await;
-        let fate = fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
-        assert!(fate.reply.contains("greylisted") && fate.state == "queued", "{moment:?}: {fate:?}");
-        assert!(fate.due_in > 0 && !fate.waits_for_server, "{moment:?}: {fate:?}");
+        let status = fate_that(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
+        assert!(status.reply.contains("greylisted") && status.state == "queued", "{moment:?}: {status:?}");
+        assert!(status.due_in > 0 && !status.waits_for_server, "{moment:?}: {status:?}");
         assert_eq!(mail_health(&app).await, "ok", "{moment:?}: the server is there");
         app.clock.advance(Span::seconds(10));
         wake(&app).await;
-        let letters = smtp.wait_for(1).await;
-        assert_eq!(letters[0].header("Message-ID"), format!("<{}@localhost>", fate.id), "{moment:?}");
-        let fate = fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
-        assert_eq!((fate.attempts, fate.reply.as_str()), (2, "250 taken"), "{moment:?}");
+        let mails = smtp.wait_for(1).await;
+        assert_eq!(mails[0].header("Message-ID"), format!("<{}@localhost>", status.id), "{moment:?}");
+        let status = fate_that(&app, &ada, "left", |status| status.state == "sent").await;
+        assert_eq!((status.attempts, status.reply.as_str()), (2, "250 taken"), "{moment:?}");
     }
 }
 
 #[tokio::test]
-async fn a_letter_that_is_refused_for_good_is_parked_and_blocks_no_other() {
+async fn a_mail_that_is_refused_for_good_is_parked_and_blocks_no_other() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::Rcpt, reply("550 5.1.1 no such user"));
     let app = app_with(&smtp).await;
     let ada = promised(&app, "ada").await;
-    let fate = fate_that(&app, &ada, "is given up", |fate| fate.state == "parked").await;
-    assert!(fate.reply.contains("no such user") && fate.attempts == 1, "{fate:?}");
+    let status = fate_that(&app, &ada, "is given up", |status| status.state == "failed").await;
+    assert!(status.reply.contains("no such user") && status.attempts == 1, "{status:?}");
     let bob = promised(&app, "bob").await;
     assert_eq!(smtp.wait_for(1).await[0].to, [bob.email]);
     assert_eq!(mail_health(&app).await, "ok");
@@ -83,7 +83,7 @@ async fn a_refused_password_parks_nothing() {
     let app = app_at(&smtp.url.replace("smtp://", "smtp://robot:wrong@")).await;
     let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
     until_mail_is(&app, "degraded").await;
-    fate_that(&app, &ada, "was tried", |fate| fate.reply.contains("bad credentials")).await;
+    fate_that(&app, &ada, "was tried", |status| status.reply.contains("bad credentials")).await;
     for actor in [&ada, &bob] {
         assert_eq!(fate_of(&app, actor).await.state, "queued");
     }
@@ -97,7 +97,7 @@ async fn a_server_that_says_nothing_slows_nobody_down() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Silence);
     let app = app_with(&smtp).await;
-    app.database.promise_letters(10).await;
+    app.database.enqueue_mails(10).await;
     for n in 0..10 {
         let asked_at = Instant::now();
         promised(&app, &format!("ada{n}")).await;
@@ -105,12 +105,12 @@ async fn a_server_that_says_nothing_slows_nobody_down() {
     }
     until_mail_is(&app, "degraded").await;
     smtp.always(Moment::Greeting, Behaviour::Usual);
-    let letters = smtp.wait_long_for(OUTAGE, 20).await;
-    assert_eq!(letters.len(), 20);
+    let mails = smtp.wait_long_for(OUTAGE, 20).await;
+    assert_eq!(mails.len(), 20);
 }
 
 #[tokio::test]
-async fn a_server_that_freezes_in_a_letter_is_talked_to_anew_when_it_thaws() {
+async fn a_server_that_freezes_in_a_mail_is_talked_to_anew_when_it_thaws() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::FinalDot, Behaviour::Delay(Duration::from_secs(26)));
     smtp.once(Moment::Greeting, Behaviour::Usual);
@@ -120,9 +120,9 @@ async fn a_server_that_freezes_in_a_letter_is_talked_to_anew_when_it_thaws() {
     until_mail_is(&app, "degraded").await;
     assert_eq!(fate_of(&app, &ada).await.state, "queued");
     smtp.always(Moment::Greeting, Behaviour::Usual);
-    let letters = smtp.wait_long_for(OUTAGE, 2).await;
-    assert_eq!(letters[0].header("Message-ID"), letters[1].header("Message-ID"));
-    fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
+    let mails = smtp.wait_long_for(OUTAGE, 2).await;
+    assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
+    fate_that(&app, &ada, "left", |status| status.state == "sent").await;
     // The late reply on the first connection must not pass for that to another command.
     let heard = smtp.heard_on(1);
     let after: Vec<&String> = heard.iter().skip_while(|line| *line != "DATA").skip(1).collect();
@@ -130,32 +130,32 @@ async fn a_server_that_freezes_in_a_letter_is_talked_to_anew_when_it_thaws() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_a_letter_loses_nothing() {
+async fn a_connection_that_breaks_in_a_mail_loses_nothing() {
     let smtp = SmtpCatcher::start().await;
-    smtp.once(Moment::InLetter, Behaviour::HangUp);
+    smtp.once(Moment::InMail, Behaviour::HangUp);
     let app = app_with(&smtp).await;
     let ada = promised(&app, "ada").await;
-    fate_that(&app, &ada, "was tried", |fate| fate.attempts == 1 && !fate.reply.is_empty()).await;
+    fate_that(&app, &ada, "was tried", |status| status.attempts == 1 && !status.reply.is_empty()).await;
     app.clock.advance(Span::seconds(10));
     wake(&app).await;
     smtp.wait_for(1).await;
-    fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
-    assert_eq!(smtp.letters().len(), 1);
+    fate_that(&app, &ada, "left", |status| status.state == "sent").await;
+    assert_eq!(smtp.mails().len(), 1);
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_after_a_letter_costs_one_duplicate_with_the_same_identity() {
+async fn a_connection_that_breaks_after_a_mail_costs_one_duplicate_with_the_same_identity() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::FinalDot, Behaviour::TakeAndHangUp);
     let app = app_with(&smtp).await;
     let ada = promised(&app, "ada").await;
-    fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
+    fate_that(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
     app.clock.advance(Span::seconds(10));
     wake(&app).await;
-    fate_that(&app, &ada, "left", |fate| fate.state == "sent").await;
-    let letters = smtp.letters();
-    assert_eq!(letters.len(), 2);
-    assert_eq!(letters[0].header("Message-ID"), letters[1].header("Message-ID"));
+    fate_that(&app, &ada, "left", |status| status.state == "sent").await;
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
 }
 
 #[tokio::test]
@@ -163,9 +163,9 @@ async fn connections_are_few_and_are_used_again() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::FinalDot, Behaviour::Delay(Duration::from_millis(20)));
     let app = app_with(&smtp).await;
-    app.database.promise_letters(40).await;
-    let letters = smtp.wait_for(40).await;
-    assert_eq!(letters.len(), 40);
+    app.database.enqueue_mails(40).await;
+    let mails = smtp.wait_for(40).await;
+    assert_eq!(mails.len(), 40);
     let connections = smtp.connections();
     assert!(connections.peak <= 4 && connections.total <= 8, "{connections:?}");
 }
@@ -175,7 +175,7 @@ async fn a_reply_that_the_database_could_not_hold_is_kept_clean_and_short() {
     let nasty = format!("taken\0as \u{1b}[31m 1\u{7}{}", "x".repeat(700));
     for (moment, code, state) in [
         (Moment::FinalDot, "250", "sent"),
-        (Moment::FinalDot, "554", "parked"),
+        (Moment::FinalDot, "554", "failed"),
         (Moment::Rcpt, "452", "queued"),
         (Moment::Greeting, "421", "queued"),
     ] {
@@ -183,9 +183,9 @@ async fn a_reply_that_the_database_could_not_hold_is_kept_clean_and_short() {
         smtp.always(moment, reply(&format!("{code} {nasty}")));
         let app = app_with(&smtp).await;
         let ada = promised(&app, "ada").await;
-        let fate = fate_that(&app, &ada, "has a reply", |fate| !fate.reply.is_empty()).await;
-        assert_eq!((fate.state.as_str(), fate.attempts), (state, 1), "{fate:?}");
-        assert!(fate.reply.contains("taken as  [31m 1 xxx"), "{fate:?}");
-        assert!(fate.reply.contains(code) && fate.reply.chars().count() <= 500, "{fate:?}");
+        let status = fate_that(&app, &ada, "has a reply", |status| !status.reply.is_empty()).await;
+        assert_eq!((status.state.as_str(), status.attempts), (state, 1), "{status:?}");
+        assert!(status.reply.contains("taken as  [31m 1 xxx"), "{status:?}");
+        assert!(status.reply.contains(code) && status.reply.chars().count() <= 500, "{status:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Encryption: a letter, or a password, leaves encrypted to the right server or not at all.
+//! Encryption: a mail, or a password, leaves encrypted to the right server or not at all.
 
 use super::{app_at, fate_that, promised, until_mail_is};
 use crate::support::binary::Process;
@@ -7,23 +7,23 @@ use crate::support::smtp::{Encryption, SmtpCatcher};
 use crate::support::smtp_session::AUTHORITY;
 use serde_json::json;
 
-/// Nothing of a letter, and no password, was said.
+/// Nothing of a mail, and no password, was said.
 #[track_caller]
 fn assert_nothing_was_given_away(smtp: &SmtpCatcher) {
-    assert!(smtp.letters().is_empty());
+    assert!(smtp.mails().is_empty());
     for line in smtp.heard() {
         assert!(!line.starts_with("MAIL") && !line.starts_with("AUTH"), "said in spite of it: {line}");
     }
 }
 
-/// A service that may not send keeps the letter, and says why.
+/// A service that may not send keeps the mail, and says why.
 async fn refuses_to_send(smtp: &SmtpCatcher, url: &str, why: &str) {
     let app = app_at(&url.replace("://", "://robot:secret@")).await;
     let ada = promised(&app, "ada").await;
     until_mail_is(&app, "degraded").await;
-    let fate = fate_that(&app, &ada, "was tried", |fate| !fate.reply.is_empty()).await;
-    assert_eq!(fate.state, "queued");
-    assert!(fate.reply.to_lowercase().contains(why), "{fate:?}");
+    let status = fate_that(&app, &ada, "was tried", |status| !status.reply.is_empty()).await;
+    assert_eq!(status.state, "queued");
+    assert!(status.reply.to_lowercase().contains(why), "{status:?}");
     assert_nothing_was_given_away(smtp);
 }
 
@@ -58,7 +58,7 @@ async fn process_that_trusts_us(database: &TestDatabase, url: &str) -> Process {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_right_gets_the_letter() {
+async fn a_certificate_that_is_right_gets_the_mail() {
     for encryption in [Encryption::Implicit, Encryption::StartTls] {
         let (database, smtp) = (TestDatabase::migrated(), SmtpCatcher::encrypted(encryption).await);
         let url = smtp.url.replace("://", "://robot:secret@");
@@ -76,8 +76,8 @@ async fn a_certificate_for_another_name_gets_nothing() {
     let (database, smtp) = (TestDatabase::migrated(), SmtpCatcher::encrypted(Encryption::Implicit).await);
     let url = smtp.url.replace("localhost", "127.0.0.1");
     let _process = process_that_trusts_us(&database, &url).await;
-    let reply = "select last_reply from mails where last_reply is not null";
-    let rows = crate::support::eventually("the letter was tried", async || {
+    let reply = "select last_reply from outbox where last_reply is not null";
+    let rows = crate::support::eventually("the mail was tried", async || {
         Some(database.rows(reply).await).filter(|rows| !rows.is_empty())
     });
     let text = rows.await[0][0].clone().unwrap();

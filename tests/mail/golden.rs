@@ -1,4 +1,4 @@
-//! Every letter, whole, as it goes over the wire: a change of words, headers or encoding is seen here.
+//! Every mail, whole, as it goes over the wire: a change of words, headers or encoding is seen here.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test main golden` writes `tests/golden/*.eml` anew.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestibule::config::{Config, MailTransport};
-use vestibule::mail::{Delivery, LetterKind, Templates, Words};
+use vestibule::mail::{Delivery, MailKind, TemplateVariables, Templates};
 
 use crate::support::TestApp;
 use crate::support::database::fresh_dir;
@@ -18,36 +18,36 @@ fn at() -> DateTime<Utc> {
     "2026-11-21T19:40:00Z".parse().unwrap()
 }
 
-fn has_link(kind: LetterKind) -> bool {
-    use LetterKind::{ChangeEmail, ConfirmEmail, EmailChangeNotice, ResetPassword};
+fn has_link(kind: MailKind) -> bool {
+    use MailKind::{ChangeEmail, ConfirmEmail, EmailChangeNotice, ResetPassword};
     matches!(kind, ConfirmEmail | ResetPassword | ChangeEmail | EmailChangeNotice)
 }
 
-fn words(language: &str, kind: LetterKind) -> Words {
+fn words(language: &str, kind: MailKind) -> TemplateVariables {
     let (when, lifetime) = match language {
         "de" => ("21. November 2026 um 19:40 UTC", "24 Stunden"),
         _ => ("21 November 2026 at 19:40 UTC", "24 hours"),
     };
     let link = format!("https://auth.example.com/confirm/{}", "AbCdEf0123-_".repeat(12));
     let has_link = has_link(kind);
-    Words {
+    TemplateVariables {
         email: "ada.lovelace@example.com".into(),
         link: if has_link { link } else { String::new() },
         lifetime: if has_link { lifetime.into() } else { String::new() },
         when: when.into(),
         device: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(),
-        ..Words::sample()
+        ..TemplateVariables::sample()
     }
 }
 
-/// The source of a letter, as delivery writes it; only the boundary, which is random, is replaced.
-async fn source(app: &TestApp, sender: &str, kind: LetterKind, language: &str, words: &Words) -> String {
+/// The source of a mail, as delivery writes it; only the boundary, which is random, is replaced.
+async fn source(app: &TestApp, sender: &str, kind: MailKind, language: &str, words: &TemplateVariables) -> String {
     let dir = fresh_dir("golden");
     let mail_transport = MailTransport::Mailbox(dir.clone());
     let config = Config { mail_from: sender.parse().unwrap(), mail_transport, ..app.inside.config.clone() };
-    let letter = Templates::shipped().write(kind, language, words).unwrap();
+    let mail = Templates::built_in().write(kind, language, words).unwrap();
     let id: Uuid = ID.parse().unwrap();
-    Delivery::new(&config).unwrap().send(id, &words.email, &letter, at()).await.unwrap();
+    Delivery::new(&config).unwrap().send(id, &words.email, &mail, at()).await.unwrap();
     let source = std::fs::read_to_string(dir.join(format!("{ID}.eml"))).unwrap();
     std::fs::remove_dir_all(dir).unwrap();
     let boundary = source.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -56,15 +56,15 @@ async fn source(app: &TestApp, sender: &str, kind: LetterKind, language: &str, w
 
 const SENDER: &str = "Vestibül <no-reply@auth.example.com>";
 
-fn golden(kind: LetterKind, language: &str) -> PathBuf {
+fn golden(kind: MailKind, language: &str) -> PathBuf {
     let file = format!("tests/golden/{}.{language}.eml", kind.name());
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
 #[tokio::test]
-async fn every_letter_reads_as_it_was_last_read_by_somebody() {
+async fn every_mail_reads_as_it_was_last_read_by_somebody() {
     let app = TestApp::start().await;
-    for kind in LetterKind::ALL.iter().copied() {
+    for kind in MailKind::ALL.iter().copied() {
         for language in ["en", "de"] {
             let (source, file) =
                 (source(&app, SENDER, kind, language, &words(language, kind)).await, golden(kind, language));
@@ -80,7 +80,7 @@ async fn every_letter_reads_as_it_was_last_read_by_somebody() {
     }
 }
 
-/// The rules for every letter, on the source as a mail program reads it.
+/// The rules for every mail, on the source as a mail program reads it.
 #[track_caller]
 fn assert_well_formed(source: &str, domain: &str, links: usize) {
     let message = mail_parser::MessageParser::default().parse(source).unwrap();
@@ -104,9 +104,9 @@ fn assert_well_formed(source: &str, domain: &str, links: usize) {
 }
 
 #[tokio::test]
-async fn every_letter_has_what_mail_programs_look_for() {
+async fn every_mail_has_what_mail_programs_look_for() {
     let app = TestApp::start().await;
-    for kind in LetterKind::ALL.iter().copied() {
+    for kind in MailKind::ALL.iter().copied() {
         for language in ["en", "de"] {
             let links = usize::from(has_link(kind));
             let source = source(&app, SENDER, kind, language, &words(language, kind)).await;
@@ -120,13 +120,13 @@ async fn words_from_strangers_stay_words() {
     let app = TestApp::start().await;
     let hostile = "<img src=x onerror=alert(1)>\"'&{{ words.link }}\r\nBcc: eve@example.com\r\n\r\n.\r\n";
     for language in ["en", "de"] {
-        let usual = words(language, LetterKind::ConfirmEmail);
-        let words = Words {
+        let usual = words(language, MailKind::ConfirmEmail);
+        let words = TemplateVariables {
             device: hostile.repeat(60),
             service: format!("bücher\r\nBcc: eve@x.org {}", "ü".repeat(400)),
             ..usual
         };
-        let source = source(&app, SENDER, LetterKind::ConfirmEmail, language, &words).await;
+        let source = source(&app, SENDER, MailKind::ConfirmEmail, language, &words).await;
         assert_well_formed(&source, "auth.example.com", 1);
         let head = source.split("\r\n\r\n").next().unwrap();
         assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
@@ -140,8 +140,8 @@ async fn words_from_strangers_stay_words() {
 async fn senders_and_recipients_beyond_ascii_are_encoded() {
     let app = TestApp::start().await;
     for (sender, domain) in [("no-reply@bücher.example", "xn--bcher-kva.example"), (SENDER, "auth.example.com")] {
-        let words = Words { email: "ada@bücher.example".into(), ..words("en", LetterKind::ConfirmEmail) };
-        let source = source(&app, sender, LetterKind::ConfirmEmail, "en", &words).await;
+        let words = TemplateVariables { email: "ada@bücher.example".into(), ..words("en", MailKind::ConfirmEmail) };
+        let source = source(&app, sender, MailKind::ConfirmEmail, "en", &words).await;
         assert_well_formed(&source, domain, 1);
         assert!(source.contains("ada@xn--bcher-kva.example"), "{source}");
     }

@@ -1,4 +1,4 @@
-//! Letters per address: what exceeds the limits waits, and is neither dropped nor piled up.
+//! Mails per address: what exceeds the limits waits, and is neither dropped nor piled up.
 
 use chrono::Duration as Span;
 use serde_json::json;
@@ -23,43 +23,43 @@ async fn resend(app: &TestApp, spelling: &str) {
     app.visitor().post_json("/resend", &json!({ "email": spelling })).await.expect(202);
 }
 
-/// Letters to anybody that left.
+/// Mails to anybody that left.
 async fn left(app: &TestApp) -> i64 {
-    app.database.number("select count(*) from departures").await
+    app.database.number("select count(*) from sent_mails").await
 }
 
-/// Waits until all letters either left or wait for their time, and gives how many left so far.
+/// Waits until all mails either left or wait for their time, and gives how many left so far.
 async fn settled(app: &TestApp) -> i64 {
     wake(app).await;
     app.mailbox.settled().await;
     left(app).await
 }
 
-/// Moves the clock to the moment at which the next letter may leave, and gives the seconds.
+/// Moves the clock to the moment at which the next mail may leave, and gives the seconds.
 async fn advance_to_next(app: &TestApp) -> i64 {
     let now = app.clock.now().to_rfc3339();
     let statement = format!(
-        "select coalesce(ceil(extract(epoch from min(due_at) - timestamptz '{now}')), -1)::bigint from mails \
+        "select coalesce(ceil(extract(epoch from min(due_at) - timestamptz '{now}')), -1)::bigint from outbox \
          where state = 'queued'"
     );
     let wait = app.database.number(&statement).await;
-    assert!(wait >= 0, "no letter waits");
+    assert!(wait >= 0, "no mail waits");
     app.clock.advance(Span::seconds(wait + 1));
     wait
 }
 
 #[tokio::test]
-async fn letters_to_one_address_leave_a_minute_apart_whatever_its_spelling_and_account() {
+async fn mails_to_one_address_leave_a_minute_apart_whatever_its_spelling_and_account() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
-    app.mailbox.letter_to("ada@example.com").await;
+    app.mailbox.mail_to("ada@example.com").await;
     let second = register(&app, "ADA@Example.com").await;
-    let fate = fate_that(&app, &second, "waits", |fate| fate.due_in > 0).await;
-    assert!((40..=60).contains(&fate.due_in) && fate.state == "queued" && fate.attempts == 0, "{fate:?}");
+    let status = fate_that(&app, &second, "waits", |status| status.due_in > 0).await;
+    assert!((40..=60).contains(&status.due_in) && status.state == "queued" && status.attempts == 0, "{status:?}");
     assert_eq!(settled(&app).await, 1);
     app.clock.advance(Span::seconds(61));
     wake(&app).await;
-    app.mailbox.letter_to("ADA@Example.com").await;
+    app.mailbox.mail_to("ADA@Example.com").await;
     assert_eq!(settled(&app).await, 2);
 }
 
@@ -68,33 +68,33 @@ async fn other_addresses_do_not_wait() {
     let app = limited().await;
     for name in ["ada", "bob", "cyd"] {
         register(&app, &format!("{name}@example.com")).await;
-        app.mailbox.letter_to(&format!("{name}@example.com")).await;
+        app.mailbox.mail_to(&format!("{name}@example.com")).await;
     }
 }
 
 #[tokio::test]
-async fn an_address_gets_ten_letters_an_hour_and_thirty_a_day() {
+async fn an_address_gets_ten_mails_an_hour_and_thirty_a_day() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
     let start = app.clock.now();
-    let mut left_at = Vec::new();
+    let mut sent_at = Vec::new();
     for count in 1..=31 {
         app.mailbox.exactly("ada@example.com", count).await;
-        left_at.push((app.clock.now() - start).num_seconds());
+        sent_at.push((app.clock.now() - start).num_seconds());
         resend(&app, "ada@example.com").await;
         settled(&app).await;
-        assert!(advance_to_next(&app).await > 0, "letter {count}");
+        assert!(advance_to_next(&app).await > 0, "mail {count}");
         wake(&app).await;
-        app.mailbox.letters_to("ada@example.com", count + 1).await;
+        app.mailbox.mails_to("ada@example.com", count + 1).await;
     }
-    for pair in left_at.windows(2) {
-        assert!(pair[1] - pair[0] >= 60, "{left_at:?}");
+    for pair in sent_at.windows(2) {
+        assert!(pair[1] - pair[0] >= 60, "{sent_at:?}");
     }
-    for ten in left_at.windows(11) {
-        assert!(ten[10] - ten[0] >= 3600, "{left_at:?}");
+    for ten in sent_at.windows(11) {
+        assert!(ten[10] - ten[0] >= 3600, "{sent_at:?}");
     }
-    assert!(left_at[29] < 24 * 3600 && left_at[30] >= 24 * 3600, "{left_at:?}");
-    assert!(left_at[9] < 3600, "the limits are no tighter than they say: {left_at:?}");
+    assert!(sent_at[29] < 24 * 3600 && sent_at[30] >= 24 * 3600, "{sent_at:?}");
+    assert!(sent_at[9] < 3600, "the limits are no tighter than they say: {sent_at:?}");
 }
 
 #[tokio::test]
@@ -105,34 +105,34 @@ async fn accounts_that_displace_each_other_do_not_outrun_the_limit() {
     }
     assert_eq!(settled(&app).await, 1);
     let mut seen = 1;
-    // The newest three are kept; their letters are delayed and not dropped.
-    while app.database.number("select count(*) from mails where state = 'queued'").await > 0 {
+    // The newest three are kept; their mails are delayed and not dropped.
+    while app.database.number("select count(*) from outbox where state = 'queued'").await > 0 {
         advance_to_next(&app).await;
         let now_left = settled(&app).await;
         assert!(now_left <= seen + 1, "one at a time");
         seen = now_left;
     }
     let kept = "select count(*) from users u where not exists \
-                (select from mails m where m.user_id = u.id and m.state = 'sent')";
-    assert_eq!(app.database.number(kept).await, 0, "every account that is left got its letter");
+                (select from outbox m where m.user_id = u.id and m.state = 'sent')";
+    assert_eq!(app.database.number(kept).await, 0, "every account that is left got its mail");
     assert_eq!(app.database.number("select count(*) from users").await, 3);
 }
 
 #[tokio::test]
-async fn a_resend_while_a_letter_waits_promises_nothing_more() {
+async fn a_resend_while_a_mail_waits_promises_nothing_more() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
-    app.mailbox.letter_to("ada@example.com").await;
+    app.mailbox.mail_to("ada@example.com").await;
     // It is in the mailbox a moment before the queue says so.
     settled(&app).await;
     for _ in 0..5 {
         resend(&app, "ada@example.com").await;
     }
-    assert_eq!(app.database.number("select count(*) from mails").await, 2);
+    assert_eq!(app.database.number("select count(*) from outbox").await, 2);
     settled(&app).await;
     advance_to_next(&app).await;
     wake(&app).await;
-    app.mailbox.letters_to("ada@example.com", 2).await;
+    app.mailbox.mails_to("ada@example.com", 2).await;
     app.clock.advance(Span::days(1));
     settled(&app).await;
     app.mailbox.exactly("ada@example.com", 2).await;
@@ -144,17 +144,17 @@ async fn an_owner_is_told_of_registrations_once_an_hour() {
     let owner = app.member("ada").await;
     app.clock.advance(Span::hours(2));
     let first = register(&app, &owner.email).await;
-    app.mailbox.letters_to(&owner.email, 2).await;
-    assert_eq!(fate_that(&app, &first, "left", |fate| fate.state == "sent").await.attempts, 1);
+    app.mailbox.mails_to(&owner.email, 2).await;
+    assert_eq!(fate_that(&app, &first, "left", |status| status.state == "sent").await.attempts, 1);
     register(&app, &owner.email).await;
     settled(&app).await;
-    let fate = fate_of(&app, &owner).await;
-    assert!((3500..=3600).contains(&fate.due_in), "{fate:?}");
+    let status = fate_of(&app, &owner).await;
+    assert!((3500..=3600).contains(&status.due_in), "{status:?}");
     advance_to_next(&app).await;
     wake(&app).await;
-    let letters = app.mailbox.letters_to(&owner.email, 3).await;
-    assert_eq!(letters[0].subject, letters[1].subject);
-    assert!(letters[0].links.is_empty());
+    let mails = app.mailbox.mails_to(&owner.email, 3).await;
+    assert_eq!(mails[0].subject, mails[1].subject);
+    assert!(mails[0].links.is_empty());
 }
 
 #[tokio::test]
@@ -168,12 +168,12 @@ async fn instances_share_the_limit() {
     }
     eventually("one letter each left", async || (left(&app).await == 3).then_some(())).await;
     assert_eq!(settled(&app).await, 3);
-    let waiting = "select count(*) from mails where state = 'queued' and due_at > queued_at + interval '30 s'";
+    let waiting = "select count(*) from outbox where state = 'queued' and due_at > queued_at + interval '30 s'";
     eventually("the others wait", async || (app.database.number(waiting).await == 3).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn letters_at_once_to_an_address_without_account_leave_one_at_a_time_as_well() {
+async fn mails_at_once_to_an_address_without_account_leave_one_at_a_time_as_well() {
     let app = limited().await;
     let addresses = 10;
     for n in 0..addresses {
@@ -184,7 +184,7 @@ async fn letters_at_once_to_an_address_without_account_leave_one_at_a_time_as_we
 }
 
 #[tokio::test]
-async fn of_several_accounts_the_letter_of_the_newest_leaves_first() {
+async fn of_several_accounts_the_mail_of_the_newest_leaves_first() {
     let app = limited().await;
     let mut accounts = Vec::new();
     for _ in 0..3 {
@@ -193,14 +193,14 @@ async fn of_several_accounts_the_letter_of_the_newest_leaves_first() {
     }
     wake(&app).await;
     settled(&app).await;
-    while app.database.number("select count(*) from mails where state = 'queued'").await > 0 {
+    while app.database.number("select count(*) from outbox where state = 'queued'").await > 0 {
         advance_to_next(&app).await;
         settled(&app).await;
     }
     app.clock.advance(Span::hours(2));
     resend(&app, "ada@example.com").await;
     let order = "select string_agg(m.id::text, ' ' order by u.id desc), string_agg(m.id::text, ' ' order by m.id) \
-                 from mails m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
+                 from outbox m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
     let promised = app.database.rows(order).await.swap_remove(0);
     assert_eq!(promised[0], promised[1], "the newest account's is promised first");
     for _ in 0..3 {
@@ -209,6 +209,6 @@ async fn of_several_accounts_the_letter_of_the_newest_leaves_first() {
     }
     settled(&app).await;
     let order = "select string_agg(m.id::text, ' ' order by m.sent_at) \
-                 from mails m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
+                 from outbox m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
     assert_eq!(app.database.rows(order).await[0][0], promised[0], "and leaves first");
 }

@@ -1,14 +1,14 @@
-//! Mail from outside: whoever got a 202 gets the letter, whatever the server, the network or a kill does meanwhile.
+//! Mail from outside: whoever got a 202 gets the mail, whatever the server, the network or a kill does meanwhile.
 
 mod dev_mailbox;
 mod durable;
 mod faults;
 mod faults_tls;
 mod golden;
-mod letters;
+mod contents;
 mod limits;
-mod operator;
-mod operator_test;
+mod admin;
+mod admin_test;
 mod outage;
 mod shared_queue;
 
@@ -33,26 +33,26 @@ async fn app_at(url: &str) -> TestApp {
     TestApp::with(|settings| settings.smtp_url = Some(Secret::from(url.to_owned()))).await
 }
 
-/// Somebody who registered and so was promised a letter.
+/// Somebody who registered and so was promised a mail.
 async fn promised(app: &TestApp, name: &str) -> Actor {
     let actor = Actor::new(app, name);
     actor.register_as(json!({ "email": actor.email, "password": actor.password })).await.expect(202);
     actor
 }
 
-/// The statement that promises `count` letters at once to an address that no account has.
+/// The statement that promises `count` mails at once to an address that no account has.
 fn farewells(count: usize, address: &str) -> String {
     format!(
-        "insert into mails (id, address, letter, context, state, queued_at, due_at, attempts, waits_for_server) \
-         select gen_random_uuid(), '{address}', 'farewell', jsonb_build_object('at', now(), 'language', 'en', \
+        "insert into outbox (id, address, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
+         select gen_random_uuid(), '{address}', 'account_deleted', jsonb_build_object('at', now(), 'language', 'en', \
                 'request_id', '', 'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), \
                 'queued', now(), now(), 0, false from generate_series(1, {count})"
     )
 }
 
-/// What the queue says about the newest letter to somebody.
+/// What the queue says about the newest mail to somebody.
 #[derive(Clone, Debug)]
-struct Fate {
+struct MailStatus {
     id: String,
     state: String,
     attempts: i64,
@@ -62,17 +62,17 @@ struct Fate {
     reply: String,
 }
 
-async fn fate_of(app: &TestApp, actor: &Actor) -> Fate {
+async fn fate_of(app: &TestApp, actor: &Actor) -> MailStatus {
     let statement = format!(
         "select m.id, state, attempts, extract(epoch from due_at - timestamptz '{}')::bigint, waits_for_server, \
-         last_reply from mails m join users u on u.id = user_id where email = '{}' order by queued_at desc limit 1",
+         last_reply from outbox m join users u on u.id = user_id where email = '{}' order by queued_at desc limit 1",
         app.clock.now().to_rfc3339(),
         actor.email
     );
     let rows = app.database.rows(&statement).await;
     let mut values = rows.into_iter().next().unwrap().into_iter().map(Option::unwrap_or_default);
     let mut next = || values.next().unwrap();
-    Fate {
+    MailStatus {
         id: next(),
         state: next(),
         attempts: next().parse().unwrap(),
@@ -82,9 +82,9 @@ async fn fate_of(app: &TestApp, actor: &Actor) -> Fate {
     }
 }
 
-/// Waits until the queue says this about the letter to somebody.
-async fn fate_that(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&Fate) -> bool) -> Fate {
-    let what = format!("the letter to {} {what}", actor.email);
+/// Waits until the queue says this about the mail to somebody.
+async fn fate_that(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&MailStatus) -> bool) -> MailStatus {
+    let what = format!("the mail to {} {what}", actor.email);
     eventually(&what, async || Some(fate_of(app, actor).await).filter(&is_so)).await
 }
 

@@ -1,4 +1,4 @@
-//! Long outages: waits that grow, letters that are given up in the end, and links that work nevertheless.
+//! Long outages: waits that grow, mails that are given up in the end, and links that work nevertheless.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use super::{app_with, farewells, fate_of, fate_that, promised, until_mail_is, wa
 use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
 use crate::support::{Actor, TestApp};
 
-/// Has the letter tried again, and waits for what comes of it.
-async fn next_try(app: &TestApp, actor: &Actor, attempts: i64) -> super::Fate {
+/// Has the mail tried again, and waits for what comes of it.
+async fn next_try(app: &TestApp, actor: &Actor, attempts: i64) -> super::MailStatus {
     wake(app).await;
-    fate_that(app, actor, &format!("was tried {attempts} times"), |fate| {
-        fate.attempts == attempts && (fate.due_in > 0 || fate.state != "queued")
+    fate_that(app, actor, &format!("was tried {attempts} times"), |status| {
+        status.attempts == attempts && (status.due_in > 0 || status.state != "queued")
     })
     .await
 }
@@ -27,14 +27,14 @@ async fn waits_grow_to_half_an_hour_and_end_after_two_days_and_twenty_tries() {
     let promised_at = app.clock.now();
     let (mut usual, mut longest_waits) = (5.0, BTreeSet::new());
     for attempts in 1..=16 {
-        let fate = next_try(&app, &ada, attempts).await;
+        let status = next_try(&app, &ada, attempts).await;
         let (shortest, longest) = ((usual * 0.8f64).floor() as i64 - 2, (usual * 1.2).ceil() as i64);
-        assert!((shortest..=longest).contains(&fate.due_in), "try {attempts}: {fate:?}, usually {usual} s");
+        assert!((shortest..=longest).contains(&status.due_in), "try {attempts}: {status:?}, usually {usual} s");
         if usual == 1800.0 {
-            longest_waits.insert(fate.due_in);
+            longest_waits.insert(status.due_in);
         }
         usual = (usual * 2.0).min(1800.0);
-        app.clock.advance(Span::seconds(fate.due_in + 1));
+        app.clock.advance(Span::seconds(status.due_in + 1));
     }
     assert!(longest_waits.len() > 1, "all waits alike: {longest_waits:?}");
     app.clock.advance(promised_at + Span::hours(47) - app.clock.now());
@@ -42,17 +42,17 @@ async fn waits_grow_to_half_an_hour_and_end_after_two_days_and_twenty_tries() {
     // The clock moves in whole seconds.
     app.clock.advance(Span::seconds(3605));
     for attempts in 18..=19 {
-        let fate = next_try(&app, &ada, attempts).await;
-        assert_eq!(fate.state, "queued", "after 48 hours, but only {attempts} tries");
-        app.clock.advance(Span::seconds(fate.due_in + 1));
+        let status = next_try(&app, &ada, attempts).await;
+        assert_eq!(status.state, "queued", "after 48 hours, but only {attempts} tries");
+        app.clock.advance(Span::seconds(status.due_in + 1));
     }
-    let fate = next_try(&app, &ada, 20).await;
-    assert_eq!(fate.state, "parked", "after 48 hours and 20 tries");
-    assert!(fate.reply.contains("mailbox full"), "{fate:?}");
-    assert!(smtp.letters().is_empty());
+    let status = next_try(&app, &ada, 20).await;
+    assert_eq!(status.state, "failed", "after 48 hours and 20 tries");
+    assert!(status.reply.contains("mailbox full"), "{status:?}");
+    assert!(smtp.mails().is_empty());
 }
 
-/// Somebody who was promised a letter, three days ago; the server has been away since.
+/// Somebody who was promised a mail, three days ago; the server has been away since.
 async fn three_days_after_a_promise(smtp: &SmtpCatcher) -> (TestApp, Actor) {
     smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
     let app = app_with(smtp).await;
@@ -63,12 +63,12 @@ async fn three_days_after_a_promise(smtp: &SmtpCatcher) -> (TestApp, Actor) {
 }
 
 #[tokio::test]
-async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
+async fn an_outage_of_three_days_ends_with_mails_whose_links_work() {
     let smtp = SmtpCatcher::start().await;
     let (_app, ada) = three_days_after_a_promise(&smtp).await;
     smtp.always(Moment::Greeting, Behaviour::Usual);
-    let letters = smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await;
-    let source = letters[0].source();
+    let mails = smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await;
+    let source = mails[0].source();
     let message = mail_parser::MessageParser::default().parse(&source).unwrap();
     let text = message.body_text(0).unwrap();
     let link = text.split_whitespace().find(|word| word.contains("/confirm/")).unwrap();
@@ -77,68 +77,68 @@ async fn an_outage_of_three_days_ends_with_letters_whose_links_work() {
 }
 
 #[tokio::test]
-async fn a_letter_that_is_refused_for_now_after_an_outage_of_three_days_comes_later() {
+async fn a_mail_that_is_refused_for_now_after_an_outage_of_three_days_comes_later() {
     let smtp = SmtpCatcher::start().await;
     let (app, ada) = three_days_after_a_promise(&smtp).await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("452 4.3.1 out of space".to_owned()));
     smtp.always(Moment::Greeting, Behaviour::Usual);
     until_mail_is(&app, "ok").await;
-    let fate = fate_that(&app, &ada, "was refused", |fate| fate.reply.contains("out of space")).await;
-    assert_eq!(fate.state, "queued", "{fate:?}");
-    assert!(fate.attempts <= 3, "while the server is away it is not tried: {fate:?}");
-    app.clock.advance(Span::seconds(fate.due_in + 1));
+    let status = fate_that(&app, &ada, "was refused", |status| status.reply.contains("out of space")).await;
+    assert_eq!(status.state, "queued", "{status:?}");
+    assert!(status.attempts <= 3, "while the server is away it is not tried: {status:?}");
+    app.clock.advance(Span::seconds(status.due_in + 1));
     wake(&app).await;
     assert_eq!(smtp.wait_for(1).await[0].to, [ada.email]);
 }
 
 #[tokio::test]
-async fn no_table_holds_a_link_while_its_letter_waits() {
+async fn no_table_holds_a_link_while_its_mail_waits() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
     let app = app_with(&smtp).await;
     promised(&app, "ada").await;
     until_mail_is(&app, "degraded").await;
-    let rows = app.database.rows("select m::text from mails m").await;
+    let rows = app.database.rows("select m::text from outbox m").await;
     let row = rows[0][0].clone().unwrap();
     assert!(row.contains("confirm_email") && !row.contains("http") && !row.contains("/confirm"), "{row}");
 }
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_written_is_parked_and_blocks_no_other() {
+async fn a_mail_that_cannot_be_written_is_parked_and_blocks_no_other() {
     let smtp = SmtpCatcher::start().await;
     smtp.always(Moment::Greeting, Behaviour::Reply("421 4.3.0 down".to_owned()));
     let app = app_with(&smtp).await;
     let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
     until_mail_is(&app, "degraded").await;
     let id = fate_of(&app, &ada).await.id;
-    app.database.rows(&format!("update mails set context = '{{\"at\": 1}}' where id = '{id}'")).await;
+    app.database.rows(&format!("update outbox set request_context = '{{\"at\": 1}}' where id = '{id}'")).await;
     smtp.always(Moment::Greeting, Behaviour::Usual);
     assert_eq!(smtp.wait_long_for(std::time::Duration::from_secs(30), 1).await[0].to, [bob.email]);
-    let fate = fate_that(&app, &ada, "is given up", |fate| fate.state == "parked").await;
-    assert!(fate.reply.contains("occasion"), "{fate:?}");
+    let status = fate_that(&app, &ada, "is given up", |status| status.state == "failed").await;
+    assert!(status.reply.contains("request"), "{status:?}");
 }
 
 #[tokio::test]
-async fn a_letter_that_only_a_later_version_knows_waits_for_it_and_blocks_no_other() {
+async fn a_mail_that_only_a_later_version_knows_waits_for_it_and_blocks_no_other() {
     let smtp = SmtpCatcher::start().await;
     let app = app_with(&smtp).await;
     // As many as are on their way at once, and before all others.
-    let later = "update mails set letter = 'of_tomorrow', due_at = due_at - interval '1 hour'";
+    let later = "update outbox set kind = 'of_tomorrow', due_at = due_at - interval '1 hour'";
     app.database.rows(&format!("begin; {}; {later}; commit", farewells(8, "nobody@example.com"))).await;
     let bob = promised(&app, "bob").await;
     assert_eq!(smtp.wait_for(1).await[0].to[0], bob.email);
-    fate_that(&app, &bob, "left", |fate| fate.state == "sent").await;
+    fate_that(&app, &bob, "left", |status| status.state == "sent").await;
     wake(&app).await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    let untouched = "select count(*) from mails where letter = 'of_tomorrow' and state = 'queued' and attempts = 0";
+    let untouched = "select count(*) from outbox where kind = 'of_tomorrow' and state = 'queued' and attempts = 0";
     assert_eq!(app.database.number(untouched).await, 8);
     // Nor does the worker oversleep for them what becomes due soon: before the slow poll.
-    let soon = "update mails set due_at = now() + interval '2 s' where address = 'soon@example.com'";
+    let soon = "update outbox set due_at = now() + interval '2 s' where address = 'soon@example.com'";
     app.database.rows(&format!("begin; {}; {soon}; commit", farewells(1, "soon@example.com"))).await;
     wake(&app).await;
     smtp.wait_long_for(std::time::Duration::from_secs(10), 2).await;
     // The later version.
-    app.database.rows("update mails set letter = 'farewell' where letter = 'of_tomorrow'").await;
+    app.database.rows("update outbox set kind = 'account_deleted' where kind = 'of_tomorrow'").await;
     wake(&app).await;
     smtp.wait_for(10).await;
 }

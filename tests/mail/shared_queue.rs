@@ -1,4 +1,4 @@
-//! Several instances, one queue: each letter leaves once, from whichever instance can send it.
+//! Several instances, one queue: each mail leaves once, from whichever instance can send it.
 //!
 //! `SHARED_QUEUE_LETTERS` (300) makes it larger.
 
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use chrono::Duration as Span;
 use vestibule::config::{Secret, Switch};
-use vestibule::db::Db;
-use vestibule::mail::queue;
+use vestibule::db::{Db, DbError};
+use vestibule::mail::outbox;
 
 use super::{app_with, count_from_environment, farewells, promised, wake};
 use crate::support::binary::Process;
@@ -18,7 +18,7 @@ use crate::support::smtp::{Absent, SmtpCatcher};
 use crate::support::{TestApp, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_on_one_queue_send_every_letter_once() {
+async fn two_processes_on_one_queue_send_every_mail_once() {
     let count = count_from_environment("SHARED_QUEUE_LETTERS", 300);
     let database = TestDatabase::migrated();
     let catchers = [SmtpCatcher::start().await, SmtpCatcher::start().await];
@@ -31,17 +31,17 @@ async fn two_processes_on_one_queue_send_every_letter_once() {
         processes.push(process);
     }
     let began_at = Instant::now();
-    database.promise_letters(count).await;
+    database.enqueue_mails(count).await;
     within(Duration::from_secs(120), "the queue gets empty", async || {
-        (database.number("select count(*) from mails where state <> 'sent'").await == 0).then_some(())
+        (database.number("select count(*) from outbox where state <> 'sent'").await == 0).then_some(())
     })
     .await;
     let took = began_at.elapsed();
-    let came = catchers.each_ref().map(|smtp| smtp.letters());
+    let came = catchers.each_ref().map(|smtp| smtp.mails());
     let shares = came.each_ref().map(Vec::len);
-    let all: BTreeSet<String> = came.iter().flatten().map(|letter| letter.to[0].clone()).collect();
-    let ids: BTreeSet<String> = came.iter().flatten().map(|letter| letter.header("Message-ID")).collect();
-    eprintln!("two processes, {count} letters: {shares:?} sent by each, {} different, in {took:?}", all.len());
+    let all: BTreeSet<String> = came.iter().flatten().map(|mail| mail.to[0].clone()).collect();
+    let ids: BTreeSet<String> = came.iter().flatten().map(|mail| mail.header("Message-ID")).collect();
+    eprintln!("two processes, {count} mails: {shares:?} sent by each, {} different, in {took:?}", all.len());
     assert_eq!(shares[0] + shares[1], count, "none twice");
     assert_eq!((all.len(), ids.len()), (count, count), "none missing");
     assert!(shares[0] > 0 && shares[1] > 0, "both work: {shares:?}");
@@ -54,7 +54,7 @@ async fn an_idle_service_leaves_the_database_alone() {
     // One that waits for its time does not change that, nor one that only a later version can write.
     ada.forget_password().await.expect(202);
     let later =
-        "update mails set letter = 'of_tomorrow', due_at = due_at - interval '1 hour' where letter = 'farewell'";
+        "update outbox set kind = 'of_tomorrow', due_at = due_at - interval '1 hour' where kind = 'account_deleted'";
     app.database.rows(&format!("begin; {}; {later}; commit", farewells(1, "nobody@example.com"))).await;
     wake(&app).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -62,11 +62,11 @@ async fn an_idle_service_leaves_the_database_alone() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let asked = proxy.asked() - before;
     assert!(asked <= 6, "asked {asked} times in 3 s");
-    assert_eq!(app.database.number("select count(*) from mails where state = 'queued'").await, 2);
+    assert_eq!(app.database.number("select count(*) from outbox where state = 'queued'").await, 2);
 }
 
 #[tokio::test]
-async fn a_letter_promised_where_it_cannot_leave_leaves_elsewhere() {
+async fn a_mail_promised_where_it_cannot_leave_leaves_elsewhere() {
     let (smtp, absent) = (SmtpCatcher::start().await, Absent::new());
     let there = app_with(&smtp).await;
     let here = there.beside(|settings| settings.smtp_url = Some(Secret::from(absent.url.clone()))).await;
@@ -75,7 +75,7 @@ async fn a_letter_promised_where_it_cannot_leave_leaves_elsewhere() {
         // Before the end of a claim, or of the slow poll: somebody was told.
         smtp.wait_for(n).await;
     }
-    assert_eq!(smtp.letters().len(), 3);
+    assert_eq!(smtp.mails().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,18 +84,18 @@ async fn what_one_instance_cannot_send_the_others_are_told_of() {
     let app = app_with(&smtp).await;
     let elsewhere = Db::new(&app.database.url).unwrap();
     elsewhere.migrate().await.unwrap();
-    // Somebody else has the letter; nobody here can come before, even one who looks just now.
-    let later = "update mails set due_at = due_at + interval '1 hour'";
+    // Somebody else has the mail; nobody here can come before, even one who looks just now.
+    let later = "update outbox set due_at = due_at + interval '1 hour'";
     app.database.rows(&format!("begin; {}; {later}; commit", promises(1))).await;
     let (now, then) = (app.clock.now(), app.clock.now() + Span::hours(2));
-    let claimed = elsewhere.run(async |conn| queue::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
+    let claimed = elsewhere.run(async |conn| outbox::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
     assert_eq!(claimed.len(), 1);
     wake(&app).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(smtp.letters().is_empty());
+    assert!(smtp.mails().is_empty());
     let put_back =
-        elsewhere.transaction(async |conn| queue::set_delayed(conn, &claimed[0], now, "refused", true).await);
-    assert_eq!(put_back.await.unwrap(), 1);
+        elsewhere.transaction(async |conn| outbox::set_delayed(conn, &claimed[0], now, "refused", true).await);
+    assert_eq!(put_back.await.map_err(|error: DbError| error).unwrap(), 1);
     // Before the slow poll, and long before the end of the claim.
     smtp.wait_for(1).await;
 }

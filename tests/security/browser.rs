@@ -98,7 +98,7 @@ async fn a_logout_by_cookie_is_refused_to_pages_of_other_origins_and_has_no_effe
 }
 
 #[tokio::test]
-async fn a_letter_is_not_asked_for_by_pages_of_other_origins() {
+async fn a_mail_is_not_asked_for_by_pages_of_other_origins() {
     let app = with_a_friend().await;
     let ada = app.unconfirmed("ada").await;
     app.mailbox.exactly("ada@example.com", 1).await;
@@ -109,7 +109,7 @@ async fn a_letter_is_not_asked_for_by_pages_of_other_origins() {
     }
     app.mailbox.exactly("ada@example.com", 1).await;
     send(&ada, "/resend", &[("Origin", FRIEND.to_owned())]).await.expect(202);
-    app.mailbox.letters_to("ada@example.com", 2).await;
+    app.mailbox.mails_to("ada@example.com", 2).await;
 }
 
 #[tokio::test]

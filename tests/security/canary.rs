@@ -16,7 +16,7 @@ const MISTYPED: &str = "canary-in-the-name-4";
 const SMTP_PASSWORD: &str = "canary-smtp-password-5";
 /// What `AUTH PLAIN` says: NUL, `mailer`, NUL, the password, in base64.
 const SMTP_LINE: &str = "AG1haWxlcgBjYW5hcnktc210cC1wYXNzd29yZC01";
-/// Also by name what would say secrets: an operator who looks for a fault tries such things.
+/// Also by name what would say secrets: an admin who looks for a fault tries such things.
 const MOST_TALKATIVE: &str =
     "trace,tokio_postgres::query=trace,tokio_postgres=trace,actix_http::h1=trace,actix_http::=trace";
 const SECRET_KEY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeSE=";
@@ -27,11 +27,11 @@ fn shows(text: &str, secret: &str) -> bool {
     text.contains(secret) || text.contains(&bytes.join(", "))
 }
 
-/// The tokens of the links in the letters so far.
+/// The tokens of the links in the mails so far.
 fn tokens(smtp: &SmtpCatcher) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
-    for letter in smtp.letters() {
-        let message = mail_parser::MessageParser::default().parse(&letter.raw).unwrap();
+    for mail in smtp.mails() {
+        let message = mail_parser::MessageParser::default().parse(&mail.raw).unwrap();
         let text = message.body_text(0).unwrap().into_owned();
         let links = text.split_whitespace().filter_map(|word| word.split_once("/confirm/"));
         tokens.extend(links.map(|(_, token)| token.to_owned()));
@@ -103,7 +103,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     let mut secrets = use_sessions(&http).await.to_vec();
     smtp.wait_for(2).await;
     let links = tokens(&smtp);
-    assert_eq!(links.len(), 2, "each letter has its link once in its text");
+    assert_eq!(links.len(), 2, "each mail has its link once in its text");
     let link = format!("/confirm/{}", links[0]);
     for (method, path) in [("PUT", link.clone()), ("GET", format!("{link}/more")), ("GET", format!("{link}x"))] {
         http.request(method, &path).send().await;

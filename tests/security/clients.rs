@@ -36,9 +36,9 @@ async fn a_client_that_has_to_wait_leaves_no_rows_behind_and_is_told_the_longer_
     let app = limited().await;
     fail(&app, "198.51.100.9", "email", "slow@example.com").await.expect(401);
     let blocked_until = app.clock.now() + Duration::hours(1);
-    app.database.rows(&format!("update account_throttles set blocked_until = '{blocked_until}'")).await;
+    app.database.rows(&format!("update login_throttles set blocked_until = '{blocked_until}'")).await;
     has_failed(&app, "198.51.100.7", 50).await;
-    let rows = "select count(*) from account_throttles";
+    let rows = "select count(*) from login_throttles";
     let before = app.database.number(rows).await;
     for number in 0..5 {
         wait_of(fail(&app, "198.51.100.7", "email", &format!("{number}@example.com")).await);

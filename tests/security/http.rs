@@ -39,7 +39,7 @@ async fn a_body_that_comes_byte_by_byte_is_cut_off() {
     let bound = Duration::from_secs(20);
     let visitor = app.visitor();
     let (answer, live) = tokio::join!(dribble(&app, head, " ", bound), visitor.get("/health/live"));
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("invalid_json"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request_timeout"), "{answer}");
     live.expect(200);
 }
 
@@ -187,11 +187,28 @@ async fn no_header_chooses_the_host_of_a_link() {
     );
     let answer = raw::exchange(&app, format!("{head}{fields}").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 202 ") && !answer.contains("evil"), "{answer}");
-    let letter = app.mailbox.letter_to("ada@example.com").await;
-    assert!(letter.link().starts_with(&format!("{}/confirm/", app.http.base)), "{}", letter.link());
-    assert!(!letter.text.contains("evil") && !letter.html.contains("evil"), "{}", letter.text);
+    let mail = app.mailbox.mail_to("ada@example.com").await;
+    assert!(mail.link().starts_with(&format!("{}/confirm/", app.http.base)), "{}", mail.link());
+    assert!(!mail.text.contains("evil") && !mail.html.contains("evil"), "{}", mail.text);
     let problem = app.visitor().request("GET", "/me").header("Host", "evil.example").send().await.expect(401);
     assert!(!problem.text().contains("evil"), "{}", problem.text());
     let root = app.visitor().request("GET", "/").header("Host", "evil.example").send().await.expect(307);
     assert_eq!(root.header("location"), Some("/docs/"));
+}
+
+#[tokio::test]
+async fn a_body_announced_as_too_large_is_refused_before_it_is_sent() {
+    let app = TestApp::start().await;
+    let ask = async |length: usize| {
+        let length = format!("Content-Length: {length}");
+        let headers = [length.as_str(), "Content-Type: application/json", "Expect: 100-continue"];
+        raw::request(&app, "POST /register", &headers, b"").await
+    };
+    let refused = ask(16 * 1024 + 1).await;
+    assert!(refused.starts_with("HTTP/1.1 413 ") && refused.contains("\"payload_too_large\""), "{refused}");
+    for header in ["x-request-id: ", "x-content-type-options: nosniff", "content-type: application/problem+json"] {
+        assert!(refused.to_lowercase().contains(header), "{header}: {refused}");
+    }
+    let invited = ask(16 * 1024).await;
+    assert!(invited.starts_with("HTTP/1.1 100 Continue\r\n"), "{invited}");
 }

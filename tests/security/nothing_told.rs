@@ -43,9 +43,9 @@ async fn a_registration_is_answered_alike_whoever_has_the_address() {
     let app = with_all_kinds().await;
     let (mut seen, mut costs) = (Vec::new(), Vec::new());
     for email in ADDRESSES {
-        let before = app.inside.hashing.computed();
+        let before = app.inside.hasher.computed();
         seen.push(claim(&app, email, "claimant").await.expect(202).appearance());
-        costs.push(app.inside.hashing.computed() - before);
+        costs.push(app.inside.hasher.computed() - before);
     }
     assert_alike(&seen);
     assert_eq!(costs, [1; 5]);
@@ -65,9 +65,9 @@ async fn a_wrong_password_is_answered_alike_and_costs_one_hash_whoever_is_asked_
     let names = ADDRESSES[..4].iter().map(|email| ("email", *email));
     let names = names.chain([("username", "confirmed"), ("username", "unconfirmed"), ("username", "nobody")]);
     for (kind, name) in names {
-        let before = app.inside.hashing.computed();
+        let before = app.inside.hasher.computed();
         seen.push(fail(&app, "198.51.100.1", kind, name).await.expect(401).appearance());
-        costs.push(app.inside.hashing.computed() - before);
+        costs.push(app.inside.hasher.computed() - before);
     }
     assert_alike(&seen);
     assert_eq!(costs, [1; 7]);
@@ -79,11 +79,11 @@ async fn a_wrong_password_is_answered_alike_and_costs_one_hash_whoever_is_asked_
 }
 
 #[tokio::test]
-async fn a_letter_is_promised_alike_whoever_has_the_address() {
+async fn a_mail_is_promised_alike_whoever_has_the_address() {
     let app = with_all_kinds().await;
     for path in ["/resend", "/password/forgot"] {
         let mut seen = Vec::new();
-        // The second time an address has its letter already, and its next one waits.
+        // The second time an address has its mail already, and its next one waits.
         for email in ADDRESSES.into_iter().chain(ADDRESSES) {
             let answer = post_from(&app, "198.51.100.1", path, &json!({ "email": email })).await;
             seen.push(answer.expect(202).appearance());
@@ -119,9 +119,9 @@ async fn registering_somebody_elses_address_and_signing_in_tells_nothing() {
         let mut claimant = Actor::new(&app, "claimant");
         claimant.email = (*email).to_owned();
         claim(&app, email, "claimant").await.expect(202);
-        let before = app.inside.hashing.computed();
+        let before = app.inside.hasher.computed();
         let login = claimant.sign_in().await;
-        assert_eq!(app.inside.hashing.computed() - before, 1);
+        assert_eq!(app.inside.hasher.computed() - before, 1);
         let cookie = login.set_cookie().unwrap().replace(claimant.token(), "…");
         let mut story = vec![shape(&login), shape(&claimant.get("/me").await.expect(200))];
         story.push(shape(&claimant.get("/sessions").await.expect(403)));

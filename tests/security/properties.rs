@@ -5,29 +5,29 @@ use std::net::IpAddr;
 use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization as _;
-use vestibule::client::Client;
 use vestibule::link::{Links, Purpose};
 use vestibule::mail::Templates;
 use vestibule::password::PasswordPolicy;
-use vestibule::session::{Origins, SessionToken};
+use vestibule::request::Client;
+use vestibule::session::{AllowedOrigins, SessionToken};
 use vestibule::user::{Email, Username};
 
-/// Letters of many scripts, those that normalise or change their case in odd ways more often.
-fn letters() -> impl Strategy<Value = String> {
+/// Mails of many scripts, those that normalise or change their case in odd ways more often.
+fn mails() -> impl Strategy<Value = String> {
     let odd = "İ ı ſ ß ς Σ Α Ӕ Ａ ａ ⅷ ﬁ ǅ Å \
                ⓐ ㎏ Ἀ ᾳ ŉ Ḱ J\u{30c} H\u{331} T\u{308} W\u{30a} Y\u{30a} a\u{323}\u{307} a\u{307}\u{323} Ι\u{345}";
     let odd = proptest::sample::select(odd.split(' ').collect::<Vec<_>>()).prop_map(ToOwned::to_owned);
     let plain = proptest::char::range('a', 'z').prop_map(String::from);
     let any = any::<char>().prop_map(String::from);
-    proptest::collection::vec(prop_oneof![4 => plain, 2 => odd, 1 => any], 1..8).prop_map(|letters| letters.concat())
+    proptest::collection::vec(prop_oneof![4 => plain, 2 => odd, 1 => any], 1..8).prop_map(|mails| mails.concat())
 }
 
 fn addresses() -> impl Strategy<Value = String> {
-    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", letters().prop_map(|name| format!("{name}.example"))];
-    (letters(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", mails().prop_map(|name| format!("{name}.example"))];
+    (mails(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
 }
 
-/// A letter that survives a change of case and NFKC: of others one cannot say what their other case is.
+/// A mail that survives a change of case and NFKC: of others one cannot say what their other case is.
 fn keeps_its_case(c: char) -> bool {
     let upper: String = c.to_uppercase().collect();
     let there_and_back: String = upper.chars().flat_map(char::to_lowercase).collect();
@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn spellings_that_differ_in_case_or_width_are_one_address(local in letters(), domain in "[a-z]{1,9}\\.org") {
+    fn spellings_that_differ_in_case_or_width_are_one_address(local in mails(), domain in "[a-z]{1,9}\\.org") {
         let local: String = local.chars().filter(|c| keeps_its_case(*c)).collect();
         let address = format!("{local}@{domain}");
         if let Some(canonical_address) = canonical(&address) {
@@ -166,14 +166,14 @@ proptest! {
     fn every_wish_for_a_language_gets_one_that_there_is(
         header in prop_oneof![".*", "([a-zA-Z*-]{0,8}(;q=[0-9.]{0,5})?,?){0,8}"],
     ) {
-        let language = Templates::shipped().choose(Some(&header));
+        let language = Templates::built_in().choose(Some(&header));
         prop_assert!(["en", "de"].contains(&language.as_str()), "{}", language);
     }
 
     #[test]
     fn no_other_origin_is_ours(bytes in proptest::collection::vec(any::<u8>(), 0..60), tail in "[.:@/#?]?[a-z.]{0,9}") {
         let own = "https://auth.example.com";
-        let origins = Origins::new(&own.parse().unwrap(), &[]);
+        let origins = AllowedOrigins::new(&own.parse().unwrap(), &[]);
         let values = [HeaderValue::from_bytes(&bytes), HeaderValue::from_str(&format!("{own}{tail}"))];
         for value in values.into_iter().flatten().filter(|value| value != own) {
             let mut headers = HeaderMap::new();

@@ -14,7 +14,7 @@ const CLIENT: &str = "198.51.100.7";
 /// When the name that was tried last may be tried again.
 async fn blocked_until(app: &TestApp) -> DateTime<Utc> {
     let statement = "select to_char(blocked_until at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
-                     from account_throttles order by last_at desc limit 1";
+                     from login_throttles order by last_at desc limit 1";
     app.database.rows(statement).await[0][0].as_deref().unwrap().parse().unwrap()
 }
 
@@ -54,13 +54,13 @@ async fn after_a_hundred_failures_in_a_row_no_time_helps() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
-    app.database.rows("update account_throttles set failures = 99, blocked_until = null").await;
+    app.database.rows("update login_throttles set failures = 99, blocked_until = null").await;
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
     for days in [0, 1, 60] {
         app.clock.advance(Duration::days(days));
         assert_eq!(wait_of(ada.try_sign_in(json!({})).await), 86_400);
     }
-    assert_eq!(app.database.number("select failures from account_throttles").await, 100);
+    assert_eq!(app.database.number("select failures from login_throttles").await, 100);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_name_that_nobody_has_is_limited_like_any_other() {
         ("username", "ada"),
         ("username", "nobody"),
     ] {
-        app.database.rows("delete from account_throttles").await;
+        app.database.rows("delete from login_throttles").await;
         let mut answers = Vec::new();
         for _ in 0..7 {
             answers.push(fail(&app, CLIENT, kind, name).await.appearance());
@@ -116,7 +116,7 @@ async fn of_fifty_tries_at_once_five_are_looked_at_on_all_instances_together() {
             settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         })
         .await;
-    let before = app.inside.hashing.computed() + other.inside.hashing.computed();
+    let before = app.inside.hasher.computed() + other.inside.hasher.computed();
     let tries = (0..50).map(|number| {
         let at = if number % 2 == 0 { &app } else { &other };
         let request = at.visitor().request("POST", "/login").header("X-Forwarded-For", format!("192.0.2.{number}"));
@@ -129,7 +129,7 @@ async fn of_fifty_tries_at_once_five_are_looked_at_on_all_instances_together() {
         *statuses.entry(answer.await.unwrap().status).or_default() += 1;
     }
     assert_eq!(statuses, HashMap::from([(401, 5), (429, 45)]));
-    assert_eq!(app.inside.hashing.computed() + other.inside.hashing.computed() - before, 5);
+    assert_eq!(app.inside.hasher.computed() + other.inside.hasher.computed() - before, 5);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_throttled_answer_costs_no_hash() {
     let ada = app.member("ada").await.with(Credential::Nothing);
     use_up(&app, "email", &["ada@example.com"]).await;
     use_up(&app, "email", &["nobody@example.com"]).await;
-    let before = app.inside.hashing.computed();
+    let before = app.inside.hasher.computed();
     let throttled: Vec<Answer> = vec![
         ada.try_sign_in(json!({})).await,
         fail(&app, CLIENT, "email", "ada@example.com").await,
@@ -193,5 +193,5 @@ async fn a_throttled_answer_costs_no_hash() {
     for answer in throttled {
         wait_of(answer);
     }
-    assert_eq!(app.inside.hashing.computed(), before);
+    assert_eq!(app.inside.hasher.computed(), before);
 }

@@ -105,7 +105,7 @@ impl TestApp {
         Actor::new(self, "visitor")
     }
 
-    /// Somebody who registered and signed in, but did not open the letter.
+    /// Somebody who registered and signed in, but did not open the mail.
     pub async fn unconfirmed(&self, name: &str) -> Actor {
         let mut actor = Actor::new(self, name);
         actor.register().await.expect(202);
@@ -117,7 +117,7 @@ impl TestApp {
     pub async fn member(&self, name: &str) -> Actor {
         let mut actor = Actor::new(self, name);
         actor.register().await.expect(202);
-        let link = self.mailbox.letter_to(&actor.email).await.path();
+        let link = self.mailbox.mail_to(&actor.email).await.path();
         actor.post(&link).await.expect(200);
         actor.sign_in().await;
         actor

@@ -93,8 +93,8 @@ pub fn answered(answer: &Answer) {
     }
 }
 
-/// A letter that came over SMTP.
-pub fn letter(source: &[u8]) {
+/// A mail that came over SMTP.
+pub fn mail(source: &[u8]) {
     let message = is_on().then(|| mail_parser::MessageParser::default().parse(source)).flatten();
     if let Some(text) = message.as_ref().and_then(|message| message.body_text(0)) {
         text.split_whitespace().for_each(token_in);

@@ -32,7 +32,7 @@ const FLAGS: [&str; 12] = [
     "--disable-component-update",
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    // What happens in the frame of a letter would be logged elsewhere.
+    // What happens in the frame of a mail would be logged elsewhere.
     "--disable-features=IsolateSandboxedIframes",
     "--window-size=1280,1000",
 ];

@@ -1,11 +1,11 @@
-//! What people do with an account once they have one, and the letters that it brings.
+//! What people do with an account once they have one, and the mails that it brings.
 
 use serde_json::{Value, json};
 
-use super::mailbox::{Letter, Mailbox};
+use super::mailbox::{Mail, Mailbox};
 use super::{Actor, Answer, Credential, TestApp, eventually};
 
-/// What the subjects of the letters say.
+/// What the subjects of the mails say.
 pub const RESET: &str = "Set a new password";
 pub const CHANGED: &str = "was changed";
 pub const NEW_ADDRESS: &str = "Confirm your new address";
@@ -96,29 +96,29 @@ impl Actor {
 }
 
 impl Mailbox {
-    /// The newest letter to this address with this in its subject, once the queue is empty.
-    pub async fn letter_about(&self, address: &str, subject: &str) -> Letter {
+    /// The newest mail to this address with this in its subject, once the queue is empty.
+    pub async fn mail_about(&self, address: &str, subject: &str) -> Mail {
         self.settled().await;
-        eventually(&format!("a letter to {address}: {subject}"), async || {
-            let letters = self.letters().await;
-            letters.into_iter().find(|letter| letter.to == address && letter.subject.contains(subject))
+        eventually(&format!("a mail to {address}: {subject}"), async || {
+            let mails = self.mails().await;
+            mails.into_iter().find(|mail| mail.to == address && mail.subject.contains(subject))
         })
         .await
     }
 
-    /// How many letters to this address have this in their subject, once the queue is empty.
+    /// How many mails to this address have this in their subject, once the queue is empty.
     pub async fn count_about(&self, address: &str, subject: &str) -> usize {
         self.settled().await;
-        let letters = self.letters().await;
-        letters.iter().filter(|letter| letter.to == address && letter.subject.contains(subject)).count()
+        let mails = self.mails().await;
+        mails.iter().filter(|mail| mail.to == address && mail.subject.contains(subject)).count()
     }
 }
 
 impl TestApp {
     /// A link that sets a new password of somebody.
-    pub async fn reset_link(&self, actor: &Actor) -> Letter {
+    pub async fn reset_link(&self, actor: &Actor) -> Mail {
         actor.forget_password().await.expect(202);
-        self.mailbox.letter_about(&actor.email, RESET).await
+        self.mailbox.mail_about(&actor.email, RESET).await
     }
 
     /// The answer to spending a link that sets a password.
@@ -129,7 +129,7 @@ impl TestApp {
     /// Somebody asks for another address: the path of its link, and of the link that takes the change back.
     pub async fn email_change(&self, actor: &Actor, to: &str) -> (String, String) {
         actor.change_email(to).await.expect(202);
-        let link = self.mailbox.letter_about(to, NEW_ADDRESS).await.path();
-        (link, self.mailbox.letter_about(&actor.email, NOTICE).await.path())
+        let link = self.mailbox.mail_about(to, NEW_ADDRESS).await.path();
+        (link, self.mailbox.mail_about(&actor.email, NOTICE).await.path())
     }
 }

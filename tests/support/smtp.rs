@@ -1,4 +1,4 @@
-//! An SMTP server that takes every letter, or misbehaves as a test asks.
+//! An SMTP server that takes every mail, or misbehaves as a test asks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,9 +21,9 @@ pub enum Moment {
     Rcpt,
     /// The command `DATA`.
     Data,
-    /// The first line of a letter came.
-    InLetter,
-    /// The dot at the end of a letter.
+    /// The first line of a mail came.
+    InMail,
+    /// The dot at the end of a mail.
     FinalDot,
     Rset,
     Noop,
@@ -35,11 +35,11 @@ pub enum Moment {
 pub enum Behaviour {
     /// What servers do.
     Usual,
-    /// Say this line instead. At the final dot the letter is then not taken.
+    /// Say this line instead. At the final dot the mail is then not taken.
     Reply(String),
     /// Hang up.
     HangUp,
-    /// Take the letter, and hang up without a word.
+    /// Take the mail, and hang up without a word.
     TakeAndHangUp,
     /// Wait, then do the usual.
     Delay(Duration),
@@ -58,13 +58,13 @@ pub enum Encryption {
     Implicit,
 }
 
-/// A letter as it came over the wire.
+/// A mail as it came over the wire.
 #[derive(Clone, Debug)]
 pub struct Caught {
     pub from: String,
     pub to: Vec<String>,
     pub raw: Vec<u8>,
-    #[allow(dead_code, reason = "only benches/letters.rs asks")]
+    #[allow(dead_code, reason = "only benches/mails.rs asks")]
     pub at: Instant,
 }
 
@@ -114,7 +114,7 @@ impl Absent {
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) encryption: Encryption,
-    letters: Mutex<Vec<Caught>>,
+    mails: Mutex<Vec<Caught>>,
     /// With the number of the connection, from 1.
     heard: Mutex<Vec<(usize, String)>>,
     connections: Mutex<Connections>,
@@ -181,9 +181,9 @@ impl SmtpCatcher {
         self.shared.habits.lock().unwrap().insert(moment, behaviour);
     }
 
-    /// The letters so far, oldest first.
-    pub fn letters(&self) -> Vec<Caught> {
-        self.shared.letters().clone()
+    /// The mails so far, oldest first.
+    pub fn mails(&self) -> Vec<Caught> {
+        self.shared.mails().clone()
     }
 
     /// The commands so far, as they came.
@@ -201,16 +201,16 @@ impl SmtpCatcher {
         *self.shared.connections.lock().unwrap()
     }
 
-    /// Waits until that many letters came.
+    /// Waits until that many mails came.
     pub async fn wait_for(&self, count: usize) -> Vec<Caught> {
         self.wait_long_for(super::BOUND, count).await
     }
 
     /// The same with another bound.
     pub async fn wait_long_for(&self, bound: Duration, count: usize) -> Vec<Caught> {
-        within(bound, &format!("{count} letters over SMTP"), async || {
-            let letters = self.letters();
-            (letters.len() >= count).then_some(letters)
+        within(bound, &format!("{count} mails over SMTP"), async || {
+            let mails = self.mails();
+            (mails.len() >= count).then_some(mails)
         })
         .await
     }
@@ -227,7 +227,7 @@ impl Shared {
     fn new(encryption: Encryption) -> Self {
         Self {
             encryption,
-            letters: Mutex::default(),
+            mails: Mutex::default(),
             heard: Mutex::default(),
             connections: Mutex::default(),
             script: Mutex::default(),
@@ -243,8 +243,8 @@ impl Shared {
         connections.total
     }
 
-    pub(super) fn letters(&self) -> MutexGuard<'_, Vec<Caught>> {
-        self.letters.lock().unwrap()
+    pub(super) fn mails(&self) -> MutexGuard<'_, Vec<Caught>> {
+        self.mails.lock().unwrap()
     }
 
     pub(super) fn hear(&self, connection: usize, line: &str) {

@@ -103,7 +103,7 @@ impl Session<'_> {
             }
             "DATA" => {
                 if self.answer(Moment::Data, "354 go on").await? {
-                    self.take_letter().await?;
+                    self.take_mail().await?;
                 }
             }
             "RSET" => drop(self.answer(Moment::Rset, "250 ok").await?),
@@ -126,11 +126,11 @@ impl Session<'_> {
         format!("250-catcher\r\n{starttls}250-8BITMIME\r\n250-AUTH PLAIN LOGIN\r\n250 SMTPUTF8")
     }
 
-    async fn take_letter(&mut self) -> Option<()> {
+    async fn take_mail(&mut self) -> Option<()> {
         let mut raw = Vec::new();
         loop {
             let line = self.line().await?;
-            if raw.is_empty() && matches!(self.shared.next(Moment::InLetter), Behaviour::HangUp) {
+            if raw.is_empty() && matches!(self.shared.next(Moment::InMail), Behaviour::HangUp) {
                 return None;
             }
             if line == b".\r\n" {
@@ -139,11 +139,11 @@ impl Session<'_> {
             // RFC 5321, section 4.5.2: a dot at the beginning of a line was doubled.
             raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
         }
-        canary::letter(&raw);
+        canary::mail(&raw);
         let caught = Caught { from: self.from.clone(), to: self.to.clone(), raw, at: Instant::now() };
         match self.shared.next(Moment::FinalDot) {
             Behaviour::TakeAndHangUp => {
-                self.shared.letters().push(caught);
+                self.shared.mails().push(caught);
                 return None;
             }
             Behaviour::HangUp => return None,
@@ -152,7 +152,7 @@ impl Session<'_> {
             Behaviour::Delay(delay) => tokio::time::sleep(delay).await,
             Behaviour::Usual => {}
         }
-        self.shared.letters().push(caught);
+        self.shared.mails().push(caught);
         self.say("250 taken").await
     }
 }

@@ -1,25 +1,26 @@
-//! One account at a time: what an operator is asked for on the telephone.
+//! `vestibule user`: one account at a time.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, anyhow, bail};
-use chrono::Utc;
 use clap::{Args, Subcommand};
-use uuid::Uuid;
+use vestibule::account::{AccountRecord, AccountSummary, Accounts, Error, NewAccount};
+use vestibule::audit::Actor;
 use vestibule::config::Settings;
-use vestibule::db::Connection;
-use vestibule::operator::{self, Account, AccountDetails, NewAccount};
-use vestibule::password::{HashingPool, Password, PasswordPolicy};
-use vestibule::user::{Email, Username};
+use vestibule::request::device_name;
+use vestibule::user::{Email, User, Username};
 
-use crate::cli::{as_json, print, time, with_database};
+use crate::cli::{as_json, open_database, print, time};
+
+/// How many events `show` prints.
+const EVENTS_SHOWN: i64 = 50;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// List accounts, the newest first
     List {
-        /// Only those whose address or username has this in it
+        /// Only those with this text in their address or username
         #[arg(long)]
         search: Option<String>,
         /// How many at most
@@ -29,148 +30,126 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show one account: its sessions, letters and events
+    /// Show an account with its sessions, mails and events
     Show {
         #[command(flatten)]
-        who: Who,
+        name: Name,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make an account; the password is read from standard input
+    /// Create an account; reads the password from standard input
     Create {
-        /// Its address
         email: String,
-        /// Its username
         #[arg(long)]
         username: Option<String>,
-        /// With its address confirmed, by the operator's word
+        /// With a confirmed address: you vouch for it
         #[arg(long)]
         confirmed: bool,
     },
-    /// Confirm the address of an account, by the operator's word
-    Confirm(Who),
-    /// Shut an account: its sessions end, and nobody can sign in
-    Disable(Who),
-    /// Open an account again
-    Enable(Who),
+    /// Confirm the address of an account: you vouch for it
+    Confirm(Name),
+    /// Disable an account: its sessions end, and nobody can sign in to it
+    Disable(Name),
+    /// Enable an account again
+    Enable(Name),
     /// Delete an account with everything that belongs to it
     Delete {
         #[command(flatten)]
-        who: Who,
+        name: Name,
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
     /// End all sessions of an account
-    SignOut(Who),
-    /// Set the password of an account, read from standard input; its sessions end
-    SetPassword(Who),
+    SignOut(Name),
+    /// Set the password of an account, read from standard input; ends its sessions
+    SetPassword(Name),
 }
 
 /// Which account.
 #[derive(Args)]
-pub(super) struct Who {
-    /// Its address, username or identity; an address means its confirmed account, else the newest
+pub(super) struct Name {
+    /// Address, username or id; an address means its confirmed account, else the newest
     account: String,
 }
 
 impl Command {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
+        if let Self::Delete { name, yes: false } = &self
+            && !is_sure(&name.account)?
+        {
+            bail!("nothing was deleted");
+        }
+        let (db, _embedded) = open_database(settings).await?;
+        let accounts = Accounts::for_commands(settings, db)?;
         match self {
             Self::List { search, limit, json } => {
-                let list = async |conn: &mut Connection| operator::list(conn, search.as_deref(), limit.into()).await;
-                let accounts = with_database(settings, list).await?;
-                print(if json { as_json(&accounts)? } else { table(&accounts) })
+                let found = accounts.list(search.as_deref(), limit.into()).await?;
+                print(if json { as_json(&found)? } else { table(&found) })
             }
-            Self::Show { who, json } => {
-                let found = with_database(settings, async |conn| operator::show(conn, &who.account, Utc::now()).await);
-                let details = found.await?.ok_or_else(|| who.unknown())?;
-                print(if json { as_json(&details)? } else { show(&details) })
+            Self::Show { name, json } => show(&accounts, &name.account, json).await,
+            Self::Create { email, username, confirmed } => create(&accounts, &email, username, confirmed).await,
+            Self::Confirm(name) => name.report(accounts.confirm_by_admin(&name.account).await, "confirmed"),
+            Self::Disable(name) => name.report(accounts.disable(&name.account).await, "disabled and signed out"),
+            Self::Enable(name) => name.report(accounts.enable(&name.account).await, "enabled"),
+            Self::SignOut(name) => {
+                name.report(accounts.sign_out_by_admin(&name.account).await, "signed out everywhere")
             }
-            Self::Create { email, username, confirmed } => {
-                let name = username.as_deref();
-                let id = create(settings, &email, name, confirmed).await?;
-                print(format!("{id}\n"))
-            }
-            Self::Confirm(who) => who.change(settings, operator::Change::Confirm, "confirmed").await,
-            Self::Disable(who) => who.change(settings, operator::Change::Disable, "disabled, and signed out").await,
-            Self::Enable(who) => who.change(settings, operator::Change::Enable, "enabled").await,
-            Self::SignOut(who) => who.change(settings, operator::Change::SignOut, "signed out everywhere").await,
-            Self::Delete { who, yes } => {
-                if !yes && !is_sure(&who.account)? {
-                    bail!("nothing was deleted");
-                }
-                who.change(settings, operator::Change::Delete, "deleted").await
-            }
-            Self::SetPassword(who) => who.set_password(settings).await,
+            Self::Delete { name, .. } => name.report(accounts.delete_by_admin(&name.account).await, "deleted"),
+            Self::SetPassword(name) => set_password(&accounts, &name).await,
         }
     }
 }
 
-impl Who {
-    fn unknown(&self) -> anyhow::Error {
-        anyhow!("there is no account {}", self.account)
+impl Name {
+    fn report(&self, changed: Result<User, Error>, done: &str) -> anyhow::Result<()> {
+        let user = changed.map_err(|error| self.explain(error))?;
+        print(format!("{} ({}) is {done}\n", user.email, user.id))
     }
 
-    async fn change(&self, settings: &Settings, change: operator::Change, done: &str) -> anyhow::Result<()> {
-        let changing =
-            with_database(settings, async |conn| operator::change(conn, &self.account, change, Utc::now()).await);
-        match changing.await.context("the account was not changed")? {
-            operator::Changed::Done(account) => print(format!("{} ({}) is {done}\n", account.email, account.id)),
-            operator::Changed::Unknown => Err(self.unknown()),
-            operator::Changed::AddressTaken => bail!("the address of {} belongs to another account", self.account),
-            operator::Changed::Ambiguous(accounts) => {
+    fn explain(&self, error: Error) -> anyhow::Error {
+        match error {
+            Error::NotFound => anyhow!("there is no account {}", self.account),
+            Error::AddressTaken => anyhow!("the address of {} belongs to another account", self.account),
+            Error::Ambiguous(accounts) => {
                 let each = accounts.iter().map(|account| format!("{} of {}", account.id, time(account.created_at)));
                 let each = each.collect::<Vec<_>>().join(", ");
-                bail!("several people registered {}, name one by its identity: {each}", self.account)
+                anyhow!("several people registered {}, name one by its id: {each}", self.account)
             }
+            error => anyhow::Error::new(error).context("the account was not changed"),
         }
-    }
-
-    async fn set_password(&self, settings: &Settings) -> anyhow::Result<()> {
-        let found = with_database(settings, async |conn| operator::find_with_parameters(conn, &self.account).await);
-        let (account, parameters) = found.await?.ok_or_else(|| self.unknown())?;
-        let words = [account.email.clone(), account.username.clone().unwrap_or_default()];
-        let password = read_password(settings, &words)?;
-        let hash = HashingPool::start(1)?.hash(&password, &parameters).await?;
-        let set = async |conn: &mut Connection| {
-            operator::set_password(conn, account.id, &hash, &parameters, Utc::now()).await
-        };
-        if !with_database(settings, set).await? {
-            bail!("the account changed meanwhile; try again");
-        }
-        print(format!("the password of {} is set, and its sessions have ended\n", account.email))
     }
 }
 
-async fn create(settings: &Settings, email: &str, username: Option<&str>, is_confirmed: bool) -> anyhow::Result<Uuid> {
+async fn create(accounts: &Accounts, email: &str, username: Option<String>, is_confirmed: bool) -> anyhow::Result<()> {
     let email = Email::parse(email).map_err(|error| anyhow!("{email}: {error}"))?;
-    let username = username.map(Username::parse).transpose().map_err(|error| anyhow!("the username {error}"))?;
-    let words = [email.as_typed().to_owned(), username.as_ref().map_or("", Username::as_typed).to_owned()];
-    let password = read_password(settings, &words)?;
-    let (cost, now) = (settings.bcrypt_cost, Utc::now());
-    let parameters =
-        with_database(settings, async |conn| operator::parameters_for(conn, &email, cost, now).await).await?;
-    let hash = HashingPool::start(1)?.hash(&password, &parameters).await?;
-    let new =
-        NewAccount { email: &email, username: username.as_ref(), hash: &hash, parameters: &parameters, is_confirmed };
-    match with_database(settings, async |conn| operator::create(conn, &new, now).await).await? {
-        operator::Created::Done(id) => Ok(id),
-        operator::Created::AddressTaken => bail!("the address belongs to an account already"),
-        operator::Created::UsernameTaken => bail!("the username belongs to an account already"),
-        operator::Created::Outrun => bail!("somebody signed in to the address at the same moment: try again"),
+    let username = username.as_deref().map(Username::parse).transpose();
+    let username = username.map_err(|error| anyhow!("the username {error}"))?;
+    let typed = read_password()?;
+    let own_words = [email.as_typed(), username.as_ref().map_or("", Username::as_typed)];
+    let password =
+        accounts.password_policy.check(&typed, &own_words).map_err(|error| anyhow!("the password {error}"))?;
+    let new = NewAccount { email, username, password, is_confirmed };
+    match accounts.create(Actor::Admin, &new).await {
+        Ok(id) => print(format!("{id}\n")),
+        Err(Error::AddressTaken) => bail!("the address belongs to an account already"),
+        Err(Error::UsernameTaken) => bail!("the username belongs to an account already"),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// One line of standard input, under the policy of the service. Never an argument: other users of the machine see those.
-fn read_password(settings: &Settings, words: &[String]) -> anyhow::Result<Password> {
+async fn set_password(accounts: &Accounts, name: &Name) -> anyhow::Result<()> {
+    let user = accounts.find_by_name(&name.account).await.map_err(|error| name.explain(error))?;
+    let typed = read_password()?;
+    accounts.set_password_by_admin(&user, &typed).await?;
+    print(format!("the password of {} is set, and its sessions have ended\n", user.email))
+}
+
+/// One line of standard input. Never an argument: other users of the machine see those.
+fn read_password() -> anyhow::Result<String> {
     let line = read_hidden_line().context("standard input")?;
-    let typed = line.trim_end_matches(['\r', '\n']);
-    let policy = PasswordPolicy { min_length: settings.password_min_length.into() };
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    policy.check(typed, &words).map_err(|error| anyhow!("the password {error}"))?;
-    Ok(Password::new(typed))
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn read_hidden_line() -> std::io::Result<String> {
@@ -186,7 +165,7 @@ fn read_hidden_line() -> std::io::Result<String> {
 
 fn is_sure(account: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        bail!("deleting asks first; --yes says so where nobody can answer");
+        bail!("this asks before it deletes: pass --yes where nobody can answer");
     }
     eprint!("delete {account} with everything that belongs to it? Type yes: ");
     let mut line = String::new();
@@ -194,11 +173,12 @@ fn is_sure(account: &str) -> anyhow::Result<bool> {
     Ok(line.trim() == "yes")
 }
 
-fn table(accounts: &[Account]) -> String {
+fn table(accounts: &[AccountSummary]) -> String {
     if accounts.is_empty() {
         return "no accounts\n".to_owned();
     }
-    let width = |of: fn(&Account) -> usize, least: usize| accounts.iter().map(of).max().unwrap_or(0).clamp(least, 40);
+    let width =
+        |of: fn(&AccountSummary) -> usize, least: usize| accounts.iter().map(of).max().unwrap_or(0).clamp(least, 40);
     let email = width(|account| account.email.chars().count(), 7);
     let username = width(|account| account.username.as_deref().unwrap_or("-").chars().count(), 8);
     let mut text = format!("{:36}  {:email$}  {:username$}  {:11}  REGISTERED\n", "ID", "ADDRESS", "USERNAME", "STATE");
@@ -216,25 +196,58 @@ fn table(accounts: &[Account]) -> String {
     text
 }
 
-fn show(details: &AccountDetails) -> String {
-    let Account { id, email, username, created_at, .. } = &details.account;
-    let name = username.as_deref().unwrap_or("-");
-    let state = details.account.state();
-    let registered = time(*created_at);
+async fn show(accounts: &Accounts, name: &str, as_json: bool) -> anyhow::Result<()> {
+    let user = match accounts.find_by_name(name).await {
+        Err(Error::NotFound) => bail!("there is no account {name}"),
+        found => found?,
+    };
+    let record = accounts.record_of(user, EVENTS_SHOWN).await?;
+    print(if as_json { record_as_json(record)? } else { record_as_text(record) })
+}
+
+fn record_as_json(record: AccountRecord) -> anyhow::Result<String> {
+    let sessions = record.sessions.iter().map(|session| {
+        serde_json::json!({
+            "id": session.id,
+            "last_seen_at": session.last_seen_at,
+            "ip": session.ip.addr(),
+            "device": device_name(session.user_agent.as_deref()),
+        })
+    });
+    let mut json = serde_json::json!({
+        "sessions": sessions.collect::<Vec<_>>(),
+        "mails": record.mails,
+        "events": record.events,
+    });
+    let account = serde_json::to_value(AccountSummary::from(record.user))?;
+    if let (Some(json), serde_json::Value::Object(account)) = (json.as_object_mut(), account) {
+        json.extend(account);
+    }
+    as_json(&json)
+}
+
+fn record_as_text(AccountRecord { user, sessions, mails, events, .. }: AccountRecord) -> String {
+    let account = AccountSummary::from(user);
     let mut text = format!(
-        "id          {id}\naddress     {email}\nusername    {name}\nstate       {state}\nregistered  {registered}\n"
+        "id          {}\naddress     {}\nusername    {}\nstate       {}\nregistered  {}\n",
+        account.id,
+        account.email,
+        account.username.as_deref().unwrap_or("-"),
+        account.state(),
+        time(account.created_at)
     );
-    let _ = writeln!(text, "\nsessions    {}", details.sessions.len());
-    for session in &details.sessions {
-        let _ = writeln!(text, "  {}  {}  {}", time(session.last_seen_at), session.ip, session.device);
+    let _ = writeln!(text, "\nsessions    {}", sessions.len());
+    for session in &sessions {
+        let device = device_name(session.user_agent.as_deref());
+        let _ = writeln!(text, "  {}  {}  {device}", time(session.last_seen_at), session.ip.addr());
     }
-    let _ = writeln!(text, "\nletters     {}", details.mails.len());
-    for mail in &details.mails {
-        let _ = writeln!(text, "  {}  {:6}  {}", time(mail.queued_at), mail.state, mail.letter);
+    let _ = writeln!(text, "\nmails       {}", mails.len());
+    for mail in &mails {
+        let _ = writeln!(text, "  {}  {:6}  {}", time(mail.queued_at), mail.state, mail.kind);
     }
-    let _ = writeln!(text, "\nevents      {}", details.events.len());
-    for event in &details.events {
-        let from = event.ip.map_or_else(|| "operator".to_owned(), |ip| ip.addr().to_string());
+    let _ = writeln!(text, "\nevents      {}", events.len());
+    for event in &events {
+        let from = event.ip.map_or_else(|| event.actor.clone(), |ip| ip.addr().to_string());
         let _ = writeln!(text, "  {}  {:24}  {from}", time(event.at), event.kind);
     }
     text

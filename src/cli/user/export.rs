@@ -9,31 +9,30 @@ use std::pin::pin;
 use anyhow::Context as _;
 use clap::Args;
 use futures_util::TryStreamExt as _;
+use vestibule::account::export;
 use vestibule::config::Settings;
 use vestibule::db::Db;
-use vestibule::server;
-use vestibule::user::export;
 
-/// The lines have everything that a login needs, hashes above all: keep them as you keep the database.
+use crate::cli::open_database;
+
+/// The lines contain everything that a sign-in needs, above all the hashes: keep them as safe as the database
 #[derive(Args)]
 pub(super) struct Export {
-    /// The file to write, for its owner's eyes alone [default: standard output]
+    /// The file to write, readable by its owner only [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 impl Export {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
-        let (url, _embedded) = server::operator_database(settings)?;
-        let db = Db::new(&url)?;
-        db.migrate().await?;
+        let (db, _embedded) = open_database(settings).await?;
         match &self.output {
             Some(path) => {
                 let count = to_file(&db, path).await.with_context(|| path.display().to_string())?;
                 crate::cli::print(format!("{count} exported\n"))
             }
             None => match write(&db, io::stdout().lock()).await {
-                // A reader who has seen enough is no error.
+                // A reader that stops early is no error.
                 Err(error) if is_broken_pipe(&error) => Ok(()),
                 result => result.map(drop),
             },
@@ -41,7 +40,7 @@ impl Export {
     }
 }
 
-/// Under another name until it is whole, so that half an export is not taken for one.
+/// Under another name until it is complete, so that nobody takes half an export for a whole one.
 async fn to_file(db: &Db, path: &Path) -> anyhow::Result<u64> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
@@ -53,7 +52,7 @@ async fn to_file(db: &Db, path: &Path) -> anyhow::Result<u64> {
     Ok(count)
 }
 
-/// On a connection of its own: to read a million rows may take longer than a request has.
+/// On a connection of its own: a million rows may take longer than a request may.
 async fn write(db: &Db, output: impl Write) -> anyhow::Result<u64> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
     let mut conn = db.connect_alone().await?;

@@ -10,30 +10,31 @@ use clap::Args;
 use diesel::result::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
+use vestibule::account::import::{Batch, ImportedUser, MAX_LINE, Outcome, Refusal, insert_batch};
 use vestibule::config::{Secret, Settings};
 use vestibule::db::{Db, DbError};
 use vestibule::password::ForeignSecret;
-use vestibule::server;
-use vestibule::user::import::{Batch, MAX_LINE, Newcomer, Outcome, Refusal, insert_batch};
 
-/// How often a batch is tried that the database could not take.
+use crate::cli::open_database;
+
+/// How often a batch is tried if the database is away.
 const TRIES: u32 = 5;
-/// Batches that are read ahead while the database works.
+/// How many batches are read ahead while the database works.
 const AHEAD: usize = 2;
 
-/// The file has a JSON object per line: email, password_hash; optional are username, confirmed (true, unless it says
-/// otherwise) or confirmed_at, disabled_at (nobody gets in), created_at, id (a UUID).
+/// The file has one JSON object per line with email and password_hash, and optionally username, confirmed (default: true)
+/// or confirmed_at, disabled_at, created_at and id (a UUID)
 #[derive(Args)]
 pub(super) struct Import {
     /// The file; `-` is standard input
     file: PathBuf,
-    /// Check each line, also against the accounts that are here, and change nothing
+    /// Check each line, also against existing accounts, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// `config.pepper` of the Devise that the hashes come from
+    /// `config.pepper` of the Devise application that the hashes come from
     #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     devise_pepper: Option<Secret>,
-    /// SECURITY_PASSWORD_SALT of the Flask-Security that the hashes come from
+    /// SECURITY_PASSWORD_SALT of the Flask-Security application that the hashes come from
     #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     #[arg(conflicts_with = "devise_pepper")]
     flask_security_salt: Option<Secret>,
@@ -50,7 +51,7 @@ struct Summary {
     refused: u64,
 }
 
-/// What the reader hands over: a batch, and lines that are none; how far it got.
+/// What the reader passes on: a batch, refused lines, and how far it got.
 #[derive(Default)]
 struct Chunk {
     batch: Batch,
@@ -61,16 +62,14 @@ struct Chunk {
 impl Import {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<()> {
         let (input, length) = self.open()?;
-        let (url, _embedded) = server::operator_database(settings)?;
-        let db = Db::new(&url)?;
-        db.migrate().await?;
+        let (db, _embedded) = open_database(settings).await?;
         let secret = self.devise_pepper.map(|pepper| ForeignSecret::DevisePepper(pepper.reveal().to_owned()));
         let secret =
             secret.or(self.flask_security_salt.map(|salt| ForeignSecret::FlaskSecuritySalt(salt.reveal().to_owned())));
 
         let bar = progress_bar(length);
         let (sender, mut chunks) = mpsc::channel(AHEAD);
-        // Not one of the runtime's, which would wait for it: standard input can take its time.
+        // Not a thread of the runtime, which would wait for it: standard input can take forever.
         std::thread::Builder::new().name("reader".into()).spawn(move || {
             if let Err(error) = read(input, secret.as_ref(), &sender) {
                 let _ = sender.blocking_send(Err(error));
@@ -79,10 +78,10 @@ impl Import {
         let mut summary = Summary::default();
         while let Some(chunk) = chunks.recv().await {
             let Chunk { batch, refused, bytes } =
-                chunk.context("the file cannot be read to its end: import it again")?;
-            let outcomes = place(&db, &batch, self.dry_run).await.with_context(|| {
+                chunk.context("the file cannot be read to its end: run the import again")?;
+            let outcomes = insert(&db, &batch, self.dry_run).await.with_context(|| {
                 let line = batch.lines().next().unwrap_or_default();
-                format!("stopped at line {line}; what is before it is in: run it again")
+                format!("stopped at line {line}; the lines before it are imported: run the import again")
             })?;
             let refused = refused.into_iter().map(|(line, refusal)| (line, Outcome::Refused(refusal)));
             let mut outcomes: Vec<_> = batch.lines().zip(outcomes).chain(refused).collect();
@@ -130,7 +129,7 @@ impl Summary {
     }
 }
 
-/// Nothing where standard error is no terminal.
+/// Hidden if standard error is no terminal.
 fn progress_bar(length: Option<u64>) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -145,7 +144,7 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
     }
 }
 
-/// Reads all lines, on a thread of its own. Ends early when nobody listens any more.
+/// Reads all lines, on a thread of its own. Ends early when the receiver is gone.
 fn read(
     mut input: Box<dyn BufRead + Send>,
     secret: Option<&ForeignSecret>,
@@ -159,11 +158,11 @@ fn read(
             return Ok(());
         }
         number += 1;
-        // What some editors put before everything.
+        // A byte order mark, which some editors write.
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
-        let newcomer = (!text.trim_ascii().is_empty()).then(|| Newcomer::read(text, secret, Utc::now()));
-        let is_full = match &newcomer {
-            Some(Ok(newcomer)) => chunk.batch.is_full_for(newcomer),
+        let user = (!text.trim_ascii().is_empty()).then(|| ImportedUser::read(text, secret, Utc::now()));
+        let is_full = match &user {
+            Some(Ok(user)) => chunk.batch.is_full_for(user),
             _ => chunk.refused.len() >= 1000,
         };
         if is_full {
@@ -172,8 +171,8 @@ fn read(
                 return Ok(());
             }
         }
-        match newcomer {
-            Some(Ok(newcomer)) => chunk.batch.push(number, newcomer),
+        match user {
+            Some(Ok(user)) => chunk.batch.push(number, user),
             Some(Err(refusal)) => chunk.refused.push((number, refusal)),
             None => {}
         }
@@ -181,7 +180,7 @@ fn read(
     }
 }
 
-/// Reads a line without its end, but of one that is too long only so much that this can be seen. Gives the bytes read.
+/// Reads a line without its end; of a line that is too long only enough to see that. Returns the bytes read.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let limit = MAX_LINE as u64 + 2;
@@ -208,17 +207,17 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-/// One transaction, which a dry run undoes. Tried again where a deadlock or an absent database was in the way.
-async fn place(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
+/// One transaction, which a dry run rolls back. Tried again after a deadlock, or while the database is away.
+async fn insert(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
     let mut tries = 0;
     loop {
         let mut outcomes = Vec::new();
-        let placed = db.transaction(async |conn| {
+        let inserted = db.transaction(async |conn| {
             outcomes = insert_batch(conn, batch, Utc::now()).await?;
             if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
         });
         tries += 1;
-        match placed.await {
+        match inserted.await {
             Ok(()) | Err(DbError::Query(Error::RollbackTransaction)) => return Ok(outcomes),
             Err(DbError::Unavailable(_)) if tries < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_secs(tries.into())).await;

@@ -1,4 +1,4 @@
-//! `vestibule user`: who is here, for the operator.
+//! `vestibule user`: looking after accounts.
 
 mod accounts;
 mod export;
@@ -9,7 +9,7 @@ use env_logger::Target;
 use vestibule::config::Settings;
 use vestibule::server;
 
-/// Look after the accounts
+/// Manage accounts
 #[derive(Args)]
 pub(super) struct User {
     #[command(flatten)]
@@ -22,15 +22,15 @@ pub(super) struct User {
 enum Command {
     #[command(flatten)]
     Accounts(accounts::Command),
-    /// Take accounts in from elsewhere, with the hashes they have
+    /// Import accounts from elsewhere, with the hashes they have
     Import(import::Import),
-    /// Write all accounts down, as `import` reads them
+    /// Export all accounts in the format that `import` reads
     Export(export::Export),
 }
 
 impl User {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        // What a command says stands on standard output alone.
+        // Only the result of a command goes to standard output.
         server::start_log("warn,vestibule::server=error", Target::Stderr)?;
         super::runtime()?.block_on(async {
             match self.command {

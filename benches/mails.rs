@@ -1,0 +1,83 @@
+//! Mails per second, and from the 202 to the mail: against lettre alone, with as many connections to the same catcher.
+
+use std::time::{Duration, Instant};
+
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use serde_json::json;
+use vestibule::config::Secret;
+
+use crate::support::smtp::SmtpCatcher;
+use crate::support::{Actor, TestApp};
+use crate::{figure, median_and_p99, milliseconds, ratio};
+
+const LETTERS: usize = 2000;
+const REGISTRATIONS: usize = 200;
+/// As many as the service opens.
+const CONNECTIONS: usize = 4;
+const LONG: Duration = Duration::from_secs(300);
+
+pub(crate) async fn measure() {
+    let (alone, one_alone) = lettre_alone().await;
+    let smtp = SmtpCatcher::start().await;
+    let app = TestApp::with(|settings| settings.smtp_url = Some(Secret::from(smtp.url.clone()))).await;
+    let floor = format!("lettre alone, {alone:.0}/s");
+    let through = through_the_queue(&app, &smtp).await;
+    figure(&format!("{LETTERS} mails through the queue"), &format!("{through:.0}/s"), &floor, through / alone);
+    let (median, p99) = delays(&app, &smtp).await;
+    let floor = format!("lettre alone, {}", milliseconds(one_alone));
+    figure("from the 202 to its mail, median", &milliseconds(median), &floor, ratio(median, one_alone));
+    figure("from the 202 to its mail, p99", &milliseconds(p99), &floor, ratio(p99, one_alone));
+}
+
+/// Per second with all connections, and the median of one letter at a time.
+async fn lettre_alone() -> (f64, Duration) {
+    let smtp = SmtpCatcher::start().await;
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&smtp.url).unwrap().build();
+    let body = "A line of text, as mails have many.\r\n".repeat(80);
+    let message = Message::builder().from("a@example.com".parse().unwrap()).to("b@example.com".parse().unwrap());
+    let message = message.subject("A mail").body(body).unwrap();
+    let began = Instant::now();
+    let sending: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (transport, message) = (transport.clone(), message.clone());
+            tokio::spawn(async move {
+                for _ in 0..LETTERS / CONNECTIONS {
+                    transport.send(message.clone()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for one in sending {
+        one.await.unwrap();
+    }
+    let per_second = LETTERS as f64 / began.elapsed().as_secs_f64();
+    let mut times = Vec::new();
+    for _ in 0..REGISTRATIONS {
+        let began = Instant::now();
+        transport.send(message.clone()).await.unwrap();
+        times.push(began.elapsed());
+    }
+    (per_second, median_and_p99(&times).0)
+}
+
+async fn through_the_queue(app: &TestApp, smtp: &SmtpCatcher) -> f64 {
+    let began = Instant::now();
+    app.database.enqueue_mails(LETTERS).await;
+    smtp.wait_long_for(LONG, LETTERS).await;
+    LETTERS as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn delays(app: &TestApp, smtp: &SmtpCatcher) -> (Duration, Duration) {
+    let before = smtp.mails().len();
+    let mut delays = Vec::new();
+    for n in 0..REGISTRATIONS {
+        let actor = Actor::new(app, &format!("ada{n}"));
+        let fields = json!({ "email": actor.email, "password": actor.password });
+        actor.register_as(fields).await.expect(202);
+        let answered_at = Instant::now();
+        let mail = smtp.wait_long_for(LONG, before + n + 1).await.swap_remove(before + n);
+        // One that came before the answer was read took no time.
+        delays.push(mail.at.saturating_duration_since(answered_at));
+    }
+    median_and_p99(&delays)
+}

@@ -1,2 +1,0 @@
-drop index mails_done_idx;
-drop index mails_user_id_idx;

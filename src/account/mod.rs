@@ -1,0 +1,97 @@
+//! Everything that can be done to an account, by its owner, an admin, an import or the service itself. No HTTP.
+//!
+//! Each operation is one function here, whoever calls it: a flow, a command or an import. In this order: refuse whoever
+//! tried too often, check the password policy, hash (outside of any transaction), then do everything else in one
+//! transaction: the change, the end of sessions, the mails, the event. So a caller who goes away, or a crash, leaves
+//! nothing half done.
+
+mod admin;
+mod confirm;
+mod create;
+mod delete;
+mod email;
+mod error;
+pub mod export;
+pub mod import;
+mod password;
+mod queries;
+mod reauth;
+mod session;
+mod sign_in;
+mod username;
+
+pub use admin::AccountSummary;
+pub use confirm::{LinkState, Resend};
+pub use create::NewAccount;
+pub use error::Error;
+pub use queries::AccountRecord;
+pub use reauth::Reauthenticated;
+pub use sign_in::SignInName;
+
+use crate::clock::Clock;
+use crate::config::{SessionConfig, Settings, Switch};
+use crate::db::{Connection, Db};
+use crate::mail::MailWaker;
+use crate::password::{HashParameters, Hasher, Password, PasswordHash, PasswordPolicy};
+
+/// How often a password is hashed again because the parameters of its address changed meanwhile.
+const HASH_TRIES: usize = 3;
+
+/// The operations, and what they need.
+#[derive(Clone)]
+pub struct Accounts {
+    pub db: Db,
+    pub clock: Clock,
+    pub hasher: Hasher,
+    pub password_policy: PasswordPolicy,
+    pub bcrypt_cost: u32,
+    pub session_config: SessionConfig,
+    pub has_rate_limits: bool,
+    pub mail_waker: MailWaker,
+}
+
+/// A hash, and the parameters that it was computed under.
+struct HashedPassword {
+    hash: PasswordHash,
+    parameters: HashParameters,
+}
+
+impl Accounts {
+    /// The operations for a command beside a running service, whose worker sends the mails.
+    pub fn for_commands(settings: &Settings, db: Db) -> std::io::Result<Self> {
+        Ok(Self {
+            db,
+            clock: Clock::default(),
+            hasher: Hasher::start(1)?,
+            password_policy: PasswordPolicy { min_length: settings.password_min_length.into() },
+            bcrypt_cost: settings.bcrypt_cost,
+            session_config: SessionConfig::new(settings, false),
+            has_rate_limits: settings.rate_limits == Switch::On,
+            mail_waker: MailWaker::default(),
+        })
+    }
+
+    async fn transaction<T>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+        self.db.transaction(work).await
+    }
+
+    /// Hashes a password under `parameters`, and stores it in a transaction. If `store` finds that the address has other
+    /// parameters by now ([`Error::ParametersChanged`]), the password is hashed under those: a hash under others would
+    /// never match again.
+    async fn hash_and_store<T>(
+        &self,
+        password: &Password,
+        mut parameters: HashParameters,
+        store: impl AsyncFn(&mut Connection, &HashedPassword) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..HASH_TRIES {
+            let hash = self.hasher.hash(password, &parameters).await?;
+            let hashed = HashedPassword { hash, parameters };
+            match self.transaction(async |conn| store(conn, &hashed).await).await {
+                Err(Error::ParametersChanged(current)) => parameters = current,
+                result => return result,
+            }
+        }
+        Err(Error::Conflict)
+    }
+}

@@ -1,0 +1,80 @@
+//! Looking at accounts: for an admin, and for an owner who wants a copy of everything.
+
+use diesel::QueryResult;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::audit::{self, Event};
+use crate::db::Connection;
+use crate::db::schema::users as users_table;
+use crate::mail::status::{self, MailStatus};
+use crate::session::{Session, store};
+use crate::user::email_changes::{self, EmailChange};
+use crate::user::{Email, User, UserId, Username, users};
+
+use super::{AccountSummary, Accounts, Error};
+
+/// An account and everything that is stored about it, without hashes: they say nothing about the person, and help whoever
+/// steals the copy.
+pub struct AccountRecord {
+    pub user: User,
+    pub sessions: Vec<Session>,
+    pub mails: Vec<MailStatus>,
+    pub email_changes: Vec<EmailChange>,
+    /// The newest first.
+    pub events: Vec<Event>,
+}
+
+impl Accounts {
+    /// The newest accounts, or those with `search` in their address or username.
+    pub async fn list(&self, search: Option<&str>, limit: i64) -> Result<Vec<AccountSummary>, Error> {
+        let found = self.db.run(async |conn| list(conn, search, limit).await).await?;
+        Ok(found.into_iter().map(AccountSummary::from).collect())
+    }
+
+    /// The account of an id, address or username. Of the accounts of an address it is the confirmed one, else the newest.
+    pub async fn find_by_name(&self, name: &str) -> Result<User, Error> {
+        self.db.run(async |conn| find_by_name(conn, name).await).await?.ok_or(Error::NotFound)
+    }
+
+    /// Everything about an account, with its newest `events` at most.
+    pub async fn record_of(&self, user: User, events: i64) -> Result<AccountRecord, Error> {
+        let (id, now) = (user.id(), self.clock.now());
+        self.transaction(async |conn| {
+            Ok(AccountRecord {
+                sessions: store::list(conn, id, now).await?,
+                mails: status::list_of(conn, id).await?,
+                email_changes: email_changes::list(conn, id).await?,
+                events: audit::list(conn, id, events).await?,
+                user,
+            })
+        })
+        .await
+    }
+}
+
+pub(super) async fn find_by_name(conn: &mut Connection, name: &str) -> QueryResult<Option<User>> {
+    if let Ok(id) = name.parse::<Uuid>() {
+        return users::find(conn, UserId(id)).await;
+    }
+    let found = if let Ok(email) = Email::parse(name) {
+        users::find_by_email(conn, &email).await?
+    } else if let Ok(username) = Username::parse(name) {
+        users::find_by_username(conn, &username).await?
+    } else {
+        None
+    };
+    Ok(found.and_then(|candidates| candidates.accounts.into_iter().next()).map(|account| account.user))
+}
+
+async fn list(conn: &mut Connection, search: Option<&str>, limit: i64) -> QueryResult<Vec<User>> {
+    let newest = users_table::table.select(User::as_select()).order(users_table::id.desc()).limit(limit);
+    let Some(text) = search else {
+        return newest.load(conn).await;
+    };
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = format!("%{escaped}%");
+    let has_it = users_table::email_canonical.like(&pattern).or(users_table::username_canonical.like(&pattern));
+    newest.filter(has_it).load(conn).await
+}

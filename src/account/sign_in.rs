@@ -1,0 +1,119 @@
+//! Signing in: a name and a password for a new session.
+//!
+//! Every sign-in computes exactly one hash: also for an unknown name, for several accounts of an address, for an account
+//! without a password. A different number would take a different time, and reveal who has an account.
+
+use crate::audit::{self, Actor, EventKind};
+use crate::db::Connection;
+use crate::password::{HashParameters, Password};
+use crate::request::RequestContext;
+use crate::session::{self, NewSession};
+use crate::throttle::LoginName;
+use crate::user::users::Candidates;
+use crate::user::{Email, User, Username, addresses, users};
+
+use super::reauth::Attempt;
+use super::{Accounts, Error};
+
+/// What an owner signs in with.
+#[derive(Debug)]
+pub enum SignInName {
+    Email(Email),
+    Username(Username),
+}
+
+impl SignInName {
+    fn login_name(&self) -> LoginName {
+        match self {
+            Self::Email(email) => LoginName::of_email(email),
+            Self::Username(username) => LoginName::of_username(username),
+        }
+    }
+}
+
+impl Accounts {
+    /// Signs in, also before the address is confirmed.
+    pub async fn sign_in(
+        &self,
+        name: &SignInName,
+        password: &Password,
+        is_remembered: bool,
+        request: &RequestContext,
+    ) -> Result<(User, NewSession), Error> {
+        let attempt = self.begin_attempt(request, &name.login_name()).await?;
+        let Candidates { parameters, accounts } = self.find_candidates(name).await?;
+        let hash = self.hasher.hash(password, &parameters).await?;
+        // All are compared, the confirmed account first: which one matches takes no different time.
+        let matching: Vec<&User> =
+            accounts.iter().filter(|account| account.has_hash(&hash)).map(|account| &account.user).collect();
+        let refused = || accounts.first().map(|account| &account.user);
+        let Some(user) = matching.first().copied() else {
+            return Err(self.refuse(refused(), request).await);
+        };
+        let session = NewSession::new(&self.session_config, request.client.clone(), is_remembered, request.at);
+        let began = self.transaction(async |conn| begin_session(conn, &session, user, &attempt, request).await);
+        if !began.await? {
+            return Err(self.refuse(refused(), request).await);
+        }
+        if !parameters.is_current(self.bcrypt_cost) {
+            self.renew_hash(user, password).await;
+        }
+        Ok((user.clone(), session))
+    }
+
+    /// For an unknown name: no accounts, and parameters to hash with all the same.
+    async fn find_candidates(&self, name: &SignInName) -> Result<Candidates, Error> {
+        let found = self.db.run(async |conn| match name {
+            SignInName::Email(email) => users::find_by_email(conn, email).await,
+            SignInName::Username(username) => users::find_by_username(conn, username).await,
+        });
+        let unknown = || Candidates { parameters: HashParameters::random(self.bcrypt_cost), accounts: Vec::new() };
+        Ok(found.await?.unwrap_or_else(unknown))
+    }
+
+    /// The one answer to a sign-in that fails. If the name has an account, its owner can read about it.
+    async fn refuse(&self, user: Option<&User>, request: &RequestContext) -> Error {
+        if let Some(user) = user {
+            let recorded = self.transaction(async |conn| {
+                let kind = EventKind::SignInRefused;
+                Ok(audit::record(conn, user.id(), kind, Actor::Owner(request), request.at).await?)
+            });
+            // An account that was deleted meanwhile has no events any more.
+            let _ = recorded.await.inspect_err(|error| log::debug!("an event was not recorded: {error}"));
+        }
+        Error::InvalidCredentials
+    }
+
+    /// Hashes under fresh parameters of today's cost. If that fails, the old hash still works.
+    async fn renew_hash(&self, user: &User, password: &Password) {
+        let parameters = HashParameters::random(self.bcrypt_cost);
+        let renewed = async {
+            let hash = self.hasher.hash(password, &parameters).await?;
+            self.transaction(async |conn| {
+                addresses::lock_or_insert(conn, &user.email_canonical, &parameters, self.clock.now()).await?;
+                Ok(users::renew_hash_if_alone(conn, user, &hash, &parameters).await?)
+            })
+            .await
+        };
+        if let Err(error) = renewed.await {
+            log::warn!("the password hash of {} was not renewed: {error}", user.id);
+        }
+    }
+}
+
+/// The one way in which sessions begin: inserts the session, forgets the failures, records the event. `false` if the
+/// account was disabled, or its credentials changed meanwhile.
+async fn begin_session(
+    conn: &mut Connection,
+    session: &NewSession,
+    user: &User,
+    attempt: &Attempt,
+    request: &RequestContext,
+) -> Result<bool, Error> {
+    if !session::store::insert(conn, session, user).await? {
+        return Ok(false);
+    }
+    attempt.finish(conn, user).await?;
+    audit::record(conn, user.id(), EventKind::SignedIn, Actor::Owner(request), request.at).await?;
+    Ok(true)
+}

@@ -1,0 +1,5 @@
+//! The address of an account: confirm it, change it.
+
+pub mod change;
+pub mod confirm;
+pub mod resend;

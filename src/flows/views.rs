@@ -1,0 +1,91 @@
+//! Answers that several flows share.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::request::device_name;
+use crate::session::Session;
+use crate::user::User;
+
+/// An email with a link to confirm the address is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConfirmationSent {
+    #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
+    status: &'static str,
+}
+
+impl ConfirmationSent {
+    pub const BODY: Self = Self { status: "confirmation_sent" };
+}
+
+/// An account, as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserView {
+    /// A UUIDv7.
+    id: Uuid,
+    /// The address as it was typed.
+    #[schema(format = "idn-email", example = "ada@example.com")]
+    email: String,
+    /// The username as it was typed.
+    #[schema(required, example = "ada")]
+    username: Option<String>,
+    /// Whether the address is confirmed.
+    confirmed: bool,
+    created_at: DateTime<Utc>,
+}
+
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id,
+            email: user.email.clone(),
+            username: user.username.clone(),
+            confirmed: user.is_confirmed(),
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// A session, as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub struct SessionView {
+    /// A UUIDv7.
+    id: Uuid,
+    created_at: DateTime<Utc>,
+    /// To the minute.
+    last_seen_at: DateTime<Utc>,
+    /// When it ends at the latest.
+    expires_at: DateTime<Utc>,
+    /// Where the user signed in.
+    #[schema(value_type = String, example = "192.0.2.7")]
+    ip: IpAddr,
+    /// The program that the user signed in with.
+    #[schema(required, example = "curl/8.5.0")]
+    user_agent: Option<String>,
+    /// The program for people, such as `Firefox on Linux`.
+    #[schema(example = "curl")]
+    device: String,
+    /// Whether this request belongs to it.
+    current: bool,
+}
+
+impl SessionView {
+    pub fn new(session: Session, current_id: Uuid) -> Self {
+        Self {
+            id: session.id,
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: session.expires_at,
+            ip: session.ip.addr(),
+            device: device_name(session.user_agent.as_deref()),
+            user_agent: session.user_agent,
+            current: session.id == current_id,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! From bytes to a JSON object: limits, content type, and members in their order.
+//!
+//! A framework would take an array for an object, let the last of two equal keys win, and report one wrong type at a time,
+//! with its value, passwords included.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::problem::{Code, Problem};
+
+use super::fields::{Fields, FromFields};
+
+/// The largest body, in bytes.
+pub const MAX_BODY: usize = 16 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request body of type `T`. Extractors run in the order of a handler's arguments: the guard comes first, so that who may
+/// call is decided before the body is read.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: FromFields + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let app = req.app_data::<web::Data<App>>().ok_or_else(|| Problem::internal("no app"))?;
+            check_content_type(&req, "application/json")?;
+            let bytes = read_in_time(payload).await?;
+            Fields::new(parse(&bytes)?).read(app).map(Self)
+        })
+    }
+}
+
+/// The bytes of a form that a browser sends (`application/x-www-form-urlencoded`), under the same limits.
+pub fn read_form(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Vec<u8>, Problem>> {
+    let checked = check_content_type(req, "application/x-www-form-urlencoded");
+    let payload = payload.take();
+    Box::pin(async move {
+        checked?;
+        read_in_time(payload).await
+    })
+}
+
+fn check_content_type(req: &HttpRequest, expected: &str) -> Result<(), Problem> {
+    let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = header(CONTENT_TYPE).is_some_and(|value| essence(value) == expected);
+    let is_plain = header(CONTENT_ENCODING).is_none_or(|value| essence(value) == "identity");
+    if is_json && is_plain { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType)) }
+}
+
+async fn read_in_time(payload: Payload) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| Problem::new(Code::RequestTimeout))?
+}
+
+async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::with_detail(Code::InvalidJson, "The body broke off."))?;
+        if bytes.len() + chunk.len() > MAX_BODY {
+            return Err(Problem::new(Code::PayloadTooLarge));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The members in their order. A key can be there twice, which [`Fields`] refuses by name.
+pub(super) struct Members(pub(super) Vec<(String, Value)>);
+
+fn parse(bytes: &[u8]) -> Result<Members, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The library's own text may repeat a value.
+        let detail = match (error.classify(), bytes.is_empty()) {
+            (_, true) => "The body is empty; it must be one JSON object.".to_owned(),
+            (serde_json::error::Category::Data, _) => "The body must be one JSON object.".to_owned(),
+            _ => format!("The body is not JSON at line {}, column {}.", error.line(), error.column()),
+        };
+        Problem::with_detail(Code::InvalidJson, detail)
+    })
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectOnly;
+
+        impl<'de> Visitor<'de> for ObjectOnly {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(ObjectOnly)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_object_passes() {
+        assert!(parse(br#"{"a":1,"a":2}"#).is_ok_and(|members| members.0.len() == 2));
+        for text in ["", "[]", "null", "\"x\"", "1", "{", "{}{}", "{\"a\":\"\\ud800\"}", "{a:1}", "[{}]"] {
+            assert_eq!(parse(text.as_bytes()).err().map(|p| p.code), Some(Code::InvalidJson), "{text}");
+        }
+        assert!(parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn an_error_never_repeats_the_value() {
+        let problem = parse(br#"{"password": "hunter2" "x"}"#).err().unwrap();
+        assert!(!problem.detail.contains("hunter2"));
+        let deep = "[".repeat(10_000);
+        assert!(parse(format!("{{\"a\":{deep}").as_bytes()).is_err());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn any_bytes_are_members_or_a_problem_without_an_echo(
+            bytes: Vec<u8>,
+            name in "[a-z]{1,9}",
+            value in "[ -~]{0,20}",
+        ) {
+            let _ = parse(&bytes);
+            let object = serde_json::json!({ name.clone(): value.clone() }).to_string();
+            let members = parse(object.as_bytes()).map_err(|problem| problem.detail).unwrap().0;
+            proptest::prop_assert_eq!(members, vec![(name, Value::String(value))]);
+            let secret = "hunter2".to_owned() + &String::from_utf8_lossy(&bytes);
+            for broken in [format!("{object}{secret}"), format!("{{\"a\":{secret}}}"), secret] {
+                proptest::prop_assert!(!parse(broken.as_bytes()).err().unwrap().detail.contains("hunter2"));
+            }
+        }
+    }
+}

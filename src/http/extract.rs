@@ -1,0 +1,108 @@
+//! The guard, as arguments of handlers: a handler's signature says who may call it.
+//!
+//! A check inside a handler could be forgotten; without a value of these types, the handler cannot be called.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::problem::{Code, Problem, RequestId};
+use crate::request::{self, Client, RequestContext};
+use crate::session::{self, CurrentSession};
+use crate::user::User;
+
+/// A user with a session, confirmed or not; else 401 `unauthenticated`.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// As of this request.
+    pub user: User,
+    pub session_id: Uuid,
+}
+
+/// A user with a session and a confirmed address; else 401 `unauthenticated` or 403 `unconfirmed`.
+#[derive(Debug)]
+pub struct Confirmed {
+    /// As of this request.
+    pub user: User,
+    pub session_id: Uuid,
+}
+
+/// Any caller, with the session of the request if it has one.
+#[derive(Debug)]
+pub struct Anyone(pub Option<CurrentSession>);
+
+impl FromRequest for SignedIn {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let signed_in = session::current(req).map(|CurrentSession { session_id, user }| Self { user, session_id });
+        ready(signed_in.ok_or_else(|| Problem::new(Code::Unauthenticated)))
+    }
+}
+
+impl FromRequest for Confirmed {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let signed_in = SignedIn::from_request(req, payload).into_inner();
+        ready(signed_in.and_then(|SignedIn { user, session_id }| {
+            if user.is_confirmed() { Ok(Self { user, session_id }) } else { Err(Problem::new(Code::Unconfirmed)) }
+        }))
+    }
+}
+
+impl FromRequest for Anyone {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(session::current(req))))
+    }
+}
+
+impl FromRequest for RequestContext {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request_context(req))
+    }
+}
+
+fn request_context(req: &HttpRequest) -> Result<RequestContext, Problem> {
+    let app = req.app_data::<web::Data<App>>().ok_or_else(|| Problem::internal("a request without app"))?;
+    // A client that closed the connection already has no address any more, and will not read the answer.
+    let peer = req.peer_addr().ok_or_else(|| Problem::new(Code::Unavailable))?;
+    let accept_language = req.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Ok(RequestContext {
+        at: app.clock.now(),
+        client: client(req, app, peer.ip()),
+        language: app.mailer.templates().choose(accept_language),
+        request_id: req.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+    })
+}
+
+fn client(req: &HttpRequest, app: &App, peer: IpAddr) -> Client {
+    // Lossy: a line that is no text must not hide what a trusted proxy added at its end.
+    let texts = |name: &str| -> Vec<Cow<'_, str>> {
+        req.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
+    };
+    let (forwarded_for, user_agent) = (texts("x-forwarded-for"), texts(USER_AGENT.as_str()));
+    let trusted = &app.config.trusted_proxies;
+    if !forwarded_for.is_empty() && request::is_likely_proxy(peer, trusted) && app.proxy_warning.is_first() {
+        log::warn!(
+            "ignoring X-Forwarded-For from {peer}, so all its clients count as one: if it is your proxy, set \
+             TRUSTED_PROXIES={peer}"
+        );
+    }
+    let forwarded_for: Vec<&str> = forwarded_for.iter().map(AsRef::as_ref).collect();
+    Client::new(peer, &forwarded_for, trusted, user_agent.first().map(AsRef::as_ref))
+}

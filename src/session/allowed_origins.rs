@@ -1,0 +1,100 @@
+//! From which pages a browser may change something with a cookie.
+//!
+//! A browser adds the cookie to the requests of every page. Without this check, any page could act for its visitors, or
+//! sign them in to an account of its own.
+
+use actix_web::http::header::{HeaderMap, ORIGIN};
+use url::{Host, Url};
+
+/// The service's own origin and those of the settings, as browsers write them.
+#[derive(Clone, Debug)]
+pub struct AllowedOrigins(Vec<String>);
+
+impl AllowedOrigins {
+    /// The names of loopback mean one machine, so one of them allows all.
+    pub fn new(public_url: &Url, allowed: &[String]) -> Self {
+        let mut origins = vec![public_url.origin().ascii_serialization()];
+        if is_loopback(public_url) {
+            for host in ["127.0.0.1", "localhost", "[::1]"] {
+                let mut same = public_url.clone();
+                if same.set_host(Some(host)).is_ok() {
+                    origins.push(same.origin().ascii_serialization());
+                }
+            }
+        }
+        origins.extend_from_slice(allowed);
+        Self(origins)
+    }
+
+    /// Whether a request with these headers may change something: judged by `Origin`, else by `Sec-Fetch-Site`. A request
+    /// without both comes from no current browser.
+    pub fn may_change(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN).peekable();
+        if origins.peek().is_some() {
+            return origins.all(|origin| origin.to_str().is_ok_and(|origin| self.0.iter().any(|own| own == origin)));
+        }
+        let mut sites = headers.get_all("sec-fetch-site");
+        sites.all(|site| site == "same-origin" || site == "none")
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn may_change(public_url: &str, headers: &[(&str, &str)]) -> bool {
+        let origins = AllowedOrigins::new(&public_url.parse().unwrap(), &["https://app.example.com".to_owned()]);
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        origins.may_change(&map)
+    }
+
+    #[test]
+    fn the_origin_decides() {
+        let url = "https://auth.example.com";
+        assert!(may_change(url, &[("origin", "https://auth.example.com")]));
+        assert!(may_change(url, &[("origin", "https://app.example.com"), ("sec-fetch-site", "cross-site")]));
+        for origin in [
+            "https://evil.example",
+            "http://auth.example.com",
+            "https://auth.example.com:8443",
+            "null",
+            "",
+            "https://auth.example.com.evil.example",
+            "https://AUTH.example.com/",
+        ] {
+            assert!(!may_change(url, &[("origin", origin), ("sec-fetch-site", "same-origin")]), "{origin}");
+        }
+        assert!(!may_change(url, &[("origin", url), ("origin", "https://evil.example")]));
+    }
+
+    #[test]
+    fn without_an_origin_the_fetch_site_decides() {
+        let url = "https://auth.example.com";
+        assert!(may_change(url, &[]));
+        assert!(may_change(url, &[("sec-fetch-site", "same-origin")]));
+        assert!(may_change(url, &[("sec-fetch-site", "none")]));
+        assert!(!may_change(url, &[("sec-fetch-site", "same-site")]));
+        assert!(!may_change(url, &[("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn the_names_of_loopback_are_one_machine() {
+        assert!(may_change("http://127.0.0.1:8080", &[("origin", "http://localhost:8080")]));
+        assert!(!may_change("http://127.0.0.1:8080", &[("origin", "http://localhost:3000")]));
+        assert!(!may_change("https://auth.example.com", &[("origin", "https://localhost")]));
+    }
+}

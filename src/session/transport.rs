@@ -1,0 +1,214 @@
+//! How a session token travels: as the session cookie or as `Authorization: Bearer`, one token for both.
+//!
+//! actix-session knows signed cookies only. This middleware wraps it: it turns the token of a request into that cookie,
+//! signed with a key that never leaves the process, and keeps actix-session's own cookies out of the answer. The client
+//! gets the plain token. There is nothing in it that a signature could protect, so a change of keys ends no session.
+
+use actix_web::body::MessageBody;
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpRequest, web};
+use strum::EnumString;
+
+use crate::config::{Config, SameSitePolicy, SessionConfig};
+
+use super::middleware::UNAVAILABLE;
+use super::{AllowedOrigins, Error, NewSession, SessionToken};
+
+/// The cookie between this middleware and actix-session; no client ever sees it.
+pub(super) const INTERNAL_COOKIE: &str = "internal";
+
+/// How a client sends its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "lowercase")]
+pub enum Transport {
+    Cookie,
+    Bearer,
+}
+
+/// The session cookie of this service, who may use it, and the internal key.
+#[derive(Clone)]
+pub struct SessionCookies {
+    config: SessionConfig,
+    origins: AllowedOrigins,
+    key: Key,
+}
+
+/// The change to the client's cookie that a handler asked for.
+struct CookieChange(Cookie<'static>);
+
+impl SessionCookies {
+    pub fn new(config: &Config) -> Self {
+        let origins = AllowedOrigins::new(&config.public_url, &config.allowed_origins);
+        Self { config: config.session.clone(), origins, key: Key::generate() }
+    }
+
+    /// Browsers accept the `__Host-` prefix from `Secure` cookies only.
+    pub fn name(&self) -> &'static str {
+        if self.config.is_secure { "__Host-session" } else { "session" }
+    }
+
+    pub(super) fn internal_key(&self) -> Key {
+        self.key.clone()
+    }
+
+    pub(super) fn set(&self, req: &HttpRequest, session: &NewSession) {
+        let mut cookie = self.cookie(session.token.reveal().to_owned());
+        // Without Max-Age the cookie ends with the browser. The server ends the session itself in any case.
+        if session.is_remembered {
+            cookie.set_max_age(Duration::seconds((session.expires_at - session.created_at).num_seconds()));
+        }
+        req.extensions_mut().insert(CookieChange(cookie));
+    }
+
+    pub(super) fn remove(&self, req: &HttpRequest) {
+        let mut cookie = self.cookie(String::new());
+        cookie.make_removal();
+        req.extensions_mut().insert(CookieChange(cookie));
+    }
+
+    fn cookie(&self, value: String) -> Cookie<'static> {
+        let mut cookie = Cookie::new(self.name(), value);
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_secure(self.config.is_secure);
+        cookie.set_same_site(match self.config.same_site {
+            SameSitePolicy::Lax => SameSite::Lax,
+            SameSitePolicy::Strict => SameSite::Strict,
+            SameSitePolicy::None => SameSite::None,
+        });
+        cookie
+    }
+
+    /// The token of a request. If it has an `Authorization: Bearer`, the cookie does not count.
+    pub fn token_of(&self, headers: &HeaderMap) -> Option<SessionToken> {
+        if let Some(token) = bearer_token(headers) {
+            return SessionToken::parse(token);
+        }
+        self.cookies(headers).find_map(|cookie| SessionToken::parse(cookie.value()))
+    }
+
+    /// The session cookies of a request; a browser sends one. Other cookies of the host may be no text.
+    fn cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Cookie<'a>> {
+        headers
+            .get_all(COOKIE)
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(|pair| std::str::from_utf8(pair).ok())
+            .filter_map(|pair| Cookie::parse(pair.trim()).ok())
+            .filter(|cookie| cookie.name() == self.name())
+    }
+
+    /// Whether this may be a page of another origin that changes something with a cookie: one that the browser has, or one
+    /// that the operation sets.
+    fn is_forged(&self, req: &ServiceRequest, sets_cookie: bool) -> bool {
+        let headers = req.headers();
+        let has_cookie = bearer_token(headers).is_none() && self.cookies(headers).next().is_some();
+        !req.method().is_safe() && (has_cookie || sets_cookie) && !self.origins.may_change(headers)
+    }
+
+    fn sign(&self, token: &SessionToken) -> Option<HeaderValue> {
+        let mut jar = CookieJar::new();
+        jar.signed_mut(&self.key).add(Cookie::new(INTERNAL_COOKIE, token.reveal().to_owned()));
+        HeaderValue::from_str(&jar.get(INTERNAL_COOKIE)?.stripped().encoded().to_string()).ok()
+    }
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The middleware, outside of actix-session's. `sets_cookie` says whether the operation sets a cookie for a client that has
+/// none.
+pub async fn transport<B: MessageBody + 'static>(
+    sets_cookie: bool,
+    cookies: web::Data<SessionCookies>,
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    if cookies.is_forged(&req, sets_cookie) {
+        return Err(Error::CrossOrigin.into());
+    }
+    let token = cookies.token_of(req.headers());
+    req.headers_mut().remove(COOKIE);
+    if let Some(cookie) = token.and_then(|token| cookies.sign(&token)) {
+        req.headers_mut().insert(COOKIE, cookie);
+    }
+    let mut res = next.call(req).await.map_err(unwrap_store_error)?;
+    res.headers_mut().remove(SET_COOKIE);
+    let change = res.request().extensions_mut().remove::<CookieChange>();
+    if let Some(CookieChange(cookie)) = change
+        && !res.status().is_server_error()
+    {
+        res.response_mut().add_cookie(&cookie)?;
+    }
+    Ok(res)
+}
+
+/// Undoes what actix-session wraps around an error of its store.
+fn unwrap_store_error(error: actix_web::Error) -> actix_web::Error {
+    let Some(wrapped) = error.as_error::<InternalError<anyhow::Error>>() else {
+        return error;
+    };
+    let text = wrapped.to_string();
+    match text.strip_prefix(UNAVAILABLE) {
+        Some(reason) => Error::Unavailable(reason.to_owned()).into(),
+        None => Error::Internal(text).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Settings;
+
+    fn cookies() -> SessionCookies {
+        let key = format!("--secret-key={}", "ab".repeat(32));
+        let flags = ["--smtp-url=smtp://127.0.0.1:1", &key];
+        let settings = Settings::of_flags(&flags);
+        SessionCookies::new(&Config::new(&settings, settings.listen).unwrap())
+    }
+
+    fn token_in(
+        cookies: &SessionCookies,
+        name: actix_web::http::header::HeaderName,
+        value: &[u8],
+    ) -> Option<SessionToken> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_bytes(value).ok()?);
+        cookies.token_of(&headers)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_header_has_a_token_or_has_none(bytes: Vec<u8>, text in ".*") {
+            let cookies = cookies();
+            for name in [COOKIE, AUTHORIZATION] {
+                let texts = [text.clone(), format!("session={text}"), format!("Bearer {text}")];
+                for value in texts.iter().map(String::as_bytes).chain([&bytes[..]]) {
+                    if let Some(token) = token_in(&cookies, name.clone(), value) {
+                        prop_assert!(String::from_utf8_lossy(value).contains(token.reveal()));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_token_is_found_among_other_cookies(
+            before in "([a-z]{1,5}=[!-:<-~é]{0,9}; ?){0,4}",
+            after in "(; ?[ -~é]{0,9}){0,4}",
+        ) {
+            let token = SessionToken::random();
+            let header = format!("{before}session={}{after}", token.reveal());
+            prop_assert_eq!(token_in(&cookies(), COOKIE, header.as_bytes()), Some(token));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `vestibule mail test`: what is wrong with the mail settings, in words for who set them.
+
+use crate::support::binary::run;
+use crate::support::database::fresh_dir;
+use crate::support::smtp::{Absent, Behaviour, Encryption, Moment, SmtpCatcher};
+
+/// Runs the test mail through this server; whether it left, and what was said.
+async fn test_mail(url: Option<String>) -> (bool, String) {
+    let dir = fresh_dir("test-mail");
+    let output = tokio::task::spawn_blocking(move || {
+        let mut variables = vec![("DATA_DIR", dir.to_str().unwrap())];
+        variables.extend(url.as_deref().map(|url| ("SMTP_URL", url)));
+        run(&["mail", "test", "ada@example.com", "--language", "de"], &variables)
+    });
+    let output = output.await.unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!said.contains("s3cret"), "the password: {said}");
+    (output.status.success(), said)
+}
+
+#[track_caller]
+fn assert_explained((left, said): (bool, String), words: &str) {
+    assert!(!left && said.contains(words), "expected {words:?}: {said}");
+}
+
+#[tokio::test]
+async fn a_test_mail_leaves_and_says_what_the_server_said() {
+    let smtp = SmtpCatcher::start().await;
+    let (left, said) = test_mail(Some(smtp.url.clone())).await;
+    assert!(left && said.contains("the mail server took the mail") && said.contains("250 taken"), "{said}");
+    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Testbrief von Vestibule");
+    let dir = fresh_dir("test-mail");
+    let variables = [("DATA_DIR", dir.to_str().unwrap()), ("SMTP_URL", &smtp.url), ("DEV_MAILBOX", "on")];
+    let said = run(&["mail", "test", "ada@example.com"], &variables).stdout;
+    assert!(String::from_utf8(said).unwrap().starts_with("DEV_MAILBOX is on"));
+    let (left, said) = test_mail(None).await;
+    assert!(left && said.contains("SMTP_URL is not set"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_explained() {
+    let absent = Absent::new();
+    assert_explained(test_mail(Some(absent.url.clone())).await, "Nothing listens at that host and port");
+    let nowhere = "smtp://no-such-host.invalid:25".to_owned();
+    assert_explained(test_mail(Some(nowhere)).await, "host name in SMTP_URL is not known");
+    let silent = SmtpCatcher::start().await;
+    silent.always(Moment::Greeting, Behaviour::Silence);
+    assert_explained(test_mail(Some(silent.url.clone())).await, "does not answer");
+}
+
+#[tokio::test]
+async fn a_server_with_which_encryption_fails_is_explained() {
+    let (plain, untrusted) = (SmtpCatcher::start().await, SmtpCatcher::encrypted(Encryption::Implicit).await);
+    assert_explained(test_mail(Some(untrusted.url.clone())).await, "certificate is not to be trusted");
+    let required = format!("{}?tls=required", plain.url);
+    assert_explained(test_mail(Some(required)).await, "offers no encryption on this port");
+    let implicit = plain.url.replace("smtp://", "smtps://");
+    assert_explained(test_mail(Some(implicit)).await, "speaks no TLS on this port");
+    assert!(plain.mails().is_empty() && untrusted.mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_is_explained() {
+    for (moment, reply, words) in [
+        (Moment::Auth, "535 5.7.8 Error: authentication failed", "refuses user name or password"),
+        (Moment::Mail, "530 5.7.0 Authentication required", "wants to know who sends"),
+        (Moment::Mail, "553 5.7.1 Sender address rejected: not owned by user", "refuses the sender"),
+        (Moment::Mail, "550 5.7.60 client does not have permissions to send as this sender", "refuses the sender"),
+        (Moment::Rcpt, "554 5.7.1 <ada@example.com>: Relay access denied", "does not pass on mail for strangers"),
+        (Moment::Rcpt, "450 4.2.0 Greylisted, try again in 300 seconds", "asks to come again later"),
+        (Moment::Rcpt, "550 5.1.1 User unknown in virtual mailbox table", "does not know the address"),
+    ] {
+        let smtp = SmtpCatcher::start().await;
+        smtp.always(moment, Behaviour::Reply(reply.to_owned()));
+        let url = smtp.url.replace("smtp://", "smtp://robot:s3cret@");
+        let (left, said) = test_mail(Some(url)).await;
+        assert!(said.contains(&reply[4..]), "the server's own words: {said}");
+        assert_explained((left, said), words);
+    }
+}
