@@ -27,6 +27,12 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The source of the crates in `crates/`.
+fn files_of_crates() -> Vec<PathBuf> {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    crates.flat_map(|entry| rust_files(&entry.unwrap().path().join("src"))).collect()
+}
+
 /// The code of a file: without comments, and without its unit tests, which may use more.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
@@ -169,11 +175,19 @@ fn only_the_session_module_knows_the_session_libraries() {
 
 #[test]
 fn only_the_configuration_reads_the_environment() {
-    for file in rust_files(&root().join("src")) {
-        // Where temporary files go, and who root is, is no setting.
-        let is_free =
-            matches!(module_of(&file).as_str(), "config" | "main") || file.starts_with(root().join("src/db/embedded"));
+    // The embedded PostgreSQL looks for programs in PATH, and passes that and the library paths on to them.
+    const READERS: [&str; 4] =
+        ["src/config", "src/main.rs", "crates/dev-postgres/src/process.rs", "crates/dev-postgres/src/programs.rs"];
+    for file in rust_files(&root().join("src")).into_iter().chain(files_of_crates()) {
+        let is_free = READERS.iter().any(|path| file.starts_with(root().join(path)));
         assert!(is_free || !code(&file).contains("env::var"), "{}", file.display());
+    }
+}
+
+#[test]
+fn the_crates_know_nothing_of_the_service() {
+    for file in files_of_crates() {
+        assert!(!code(&file).to_lowercase().contains("vestibule"), "{} mentions the service", file.display());
     }
 }
 
