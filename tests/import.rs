@@ -5,8 +5,8 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::database::TestDatabase;
-use crate::support::life::OTHER_PASSWORD;
 use crate::support::{Actor, TestApp, binary};
 
 /// The hash that werkzeug 3 makes of "plum-orbit-kettle-42", with fewer rounds.
