@@ -260,3 +260,12 @@ async fn a_data_directory_belongs_to_one_instance() {
     assert!(!second.status.success() && said.trim_end().lines().count() == 1, "{said}");
     assert!(said.contains(dir.to_str().unwrap()), "{said}");
 }
+
+#[tokio::test]
+async fn only_its_owner_may_enter_a_new_data_directory() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = fresh_dir("parent").join("data");
+    let process = Process::start(&dir, &[]);
+    process.ready().await;
+    assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
+}
