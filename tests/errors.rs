@@ -78,7 +78,9 @@ async fn a_body_must_be_json_and_have_its_content_type() {
         let post = || app.visitor().request("POST", path).body(fields.clone());
         post().send().await.expect_problem(415, "unsupported_media_type");
         let types =
-            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", "*/*"];
+            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", "*/*"]
+                .into_iter()
+                .chain(["application/json; charset=utf-16", "application/json;charset=\"iso-8859-1\""]);
         for content_type in types {
             let answer = post().header("Content-Type", content_type).send().await;
             answer.expect_problem(415, "unsupported_media_type");
@@ -197,6 +199,7 @@ async fn every_answer_has_security_headers() {
         let answer = app.visitor().get(path).await;
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
@@ -240,4 +243,14 @@ async fn a_truncated_body_has_no_effect() {
     app.visitor().get("/health/ready").await.expect(200);
     assert!(app.mailbox.is_empty().await);
     assert_eq!(app.database.number("select count(*) from users").await, 0);
+}
+
+#[tokio::test]
+async fn a_small_body_does_not_get_a_huge_answer() {
+    let app = TestApp::start().await;
+    let fields: Vec<String> = (0..1600).map(|number| format!("\"{number:x}\":0")).collect();
+    let body = format!("{{{}}}", fields.join(","));
+    let post = app.visitor().request("POST", "/login").header("Content-Type", "application/json");
+    let answer = post.body(body.clone()).send().await.expect_problem(422, "validation_failed");
+    assert!(answer.text().len() < body.len(), "{} bytes for {}", answer.text().len(), body.len());
 }

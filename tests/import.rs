@@ -5,8 +5,9 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::database::TestDatabase;
-use crate::support::{TestApp, binary};
+use crate::support::{Actor, TestApp, binary};
 
 /// The hash that werkzeug 3 makes of "plum-orbit-kettle-42", with fewer rounds.
 pub const WERKZEUG: &str =
@@ -158,26 +159,45 @@ async fn a_confirmed_import_takes_an_address_from_unconfirmed_accounts_only() {
 }
 
 #[tokio::test]
-async fn the_owner_of_an_imported_address_and_a_later_registration_both_sign_in() {
+async fn a_registration_of_an_imported_address_does_not_keep_its_owner_at_an_old_scheme() {
     let app = TestApp::start().await;
     import(&app, &lines([row("ada@example.com")]), &[]).expect_success();
-    let parameters = async || app.database.rows("select parameters from addresses").await;
-    let foreign = parameters().await;
     let fields = json!({ "email": "ada@example.com", "password": "another-orbit-of-plums-7" });
     app.visitor().register_as(fields.clone()).await.expect(202);
-    for _ in 0..2 {
-        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
-        assert_eq!(login["user"]["confirmed"], false);
-        let fields = json!({ "email": "ada@example.com", "password": PASSWORD });
-        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
-        assert_eq!(login["user"]["confirmed"], true);
-    }
-    // A login costs one hash for both accounts: both use the parameters of the address, so neither hash was renewed.
-    assert_eq!(parameters().await, foreign);
-    let shared = "select count(*) from users join addresses on canonical = email_canonical \
-                  where starts_with(password_hash, parameters)";
-    assert_eq!(app.database.number(shared).await, 2);
+    // One hash answers for both: the registration has the parameters of the import.
+    let registration = app.visitor().post_json("/login", &fields).await.expect(200).json();
+    assert_eq!(registration["user"]["confirmed"], false);
     assert_eq!(login(&app, "ada@example.com", "wrong").await, 401);
+    let schemes = "select split_part(password_hash, '$', 2) from users where confirmed_at is not null";
+    assert_ne!(app.database.rows(schemes).await[0][0].as_deref(), Some("bcrypt-sha256"));
+
+    assert_eq!(login(&app, "ada@example.com", PASSWORD).await, 200);
+    assert_eq!(app.database.rows(schemes).await[0][0].as_deref(), Some("bcrypt-sha256"));
+    assert_eq!(login(&app, "ada@example.com", PASSWORD).await, 200);
+}
+
+#[tokio::test]
+async fn a_new_password_of_an_imported_account_has_the_scheme_of_today() {
+    for is_reset in [false, true] {
+        let app = TestApp::start().await;
+        import(&app, &lines([row("ada@example.com")]), &[]).expect_success();
+        let visitor = app.visitor();
+        visitor
+            .register_as(json!({ "email": "ada@example.com", "password": "another-orbit-of-plums-7" }))
+            .await
+            .expect(202);
+        let mut ada = Actor::new(&app, "ada").knowing(PASSWORD);
+        if is_reset {
+            let token = app.reset_link(&ada).await.token();
+            app.reset(&token, OTHER_PASSWORD).await.expect(204);
+        } else {
+            ada.sign_in().await;
+            ada.change_password(OTHER_PASSWORD).await.expect(204);
+        }
+        let schemes = "select split_part(password_hash, '$', 2) from users where confirmed_at is not null";
+        assert_eq!(app.database.rows(schemes).await[0][0].as_deref(), Some("bcrypt-sha256"), "{is_reset}");
+        assert_eq!(login(&app, "ada@example.com", OTHER_PASSWORD).await, 200);
+    }
 }
 
 #[tokio::test]

@@ -149,3 +149,20 @@ async fn a_change_of_address_and_a_reset_do_not_deadlock() {
         assert_eq!((reset.await.unwrap().status, change.await.unwrap().status), (204, 410), "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_isolation_that_a_role_has_by_default_does_not_matter() {
+    let first = TestApp::start().await;
+    let serializable = "do $$ begin execute format('alter database %I set default_transaction_isolation = serializable', \
+                        current_database()); end $$";
+    first.database.rows(serializable).await;
+    let app = first.beside(|_| ()).await;
+    let registrations = (0..12).map(|number| {
+        let fields = json!({ "email": "ada@example.com", "password": password_of(&number.to_string()) });
+        let visitor = app.visitor();
+        async move { visitor.register_as(fields).await }
+    });
+    for answer in futures_util::future::join_all(registrations).await {
+        answer.expect(202);
+    }
+}

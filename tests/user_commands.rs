@@ -295,3 +295,15 @@ async fn an_unknown_name_gives_one_line_and_exit_status_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_username_that_looks_like_an_id_names_its_own_account() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
+    let id = ada.get("/me").await.json()["id"].as_str().unwrap().to_owned();
+    bob.change_username(&json!(id.replace('-', ""))).await.expect(200);
+    user(&app, &["disable", &id.replace('-', "")]).expect_success();
+    assert!(ada.is_signed_in().await && !bob.is_signed_in().await);
+    user(&app, &["disable", &id]).expect_success();
+    assert!(!ada.is_signed_in().await);
+}

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use rand::random_range;
 use serde_json::json;
-use vestibule::db::embedded::{Embedded, Settings};
 
 use super::count_from_environment;
 use crate::support::binary::Process;
-use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::database::{TestDatabase, fresh_dir, start_postgres};
 use crate::support::http::Http;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::within;
@@ -136,10 +135,8 @@ async fn killing_postgresql_loses_no_acknowledged_mail() {
     let rounds = count_from_environment("POSTGRES_KILL_ROUNDS", 3);
     let smtp = SmtpCatcher::start().await;
     let dir = fresh_dir("shot");
-    let bin_dir = std::env::var_os("POSTGRES_BIN_DIR").map(std::path::PathBuf::from);
     let (db_dir, data_dir) = (dir.join("db"), dir.join("data"));
-    let settings = Settings { data_dir: &db_dir, bin_dir: bin_dir.as_deref(), durable: true };
-    let embedded = Embedded::start(&settings).unwrap();
+    let embedded = start_postgres(&db_dir, true);
     let url = embedded.url("postgres");
     let service = start(&data_dir, &url, &smtp);
     let http = service.ready().await;

@@ -119,8 +119,11 @@ async fn a_bearer_token_works_from_any_origin() {
     let evil = [("Origin", "https://evil.example".to_owned())];
     ada.sign_in_with_bearer().await;
     send(&ada, "/resend", &evil).await.expect(202);
-    // A login sets a cookie, so the origin counts.
+    // A login that sets a cookie is refused; one that answers a token involves no cookie.
     assert_refused(send(&ada, "/login", &evil).await);
+    let fields = json!({ "email": ada.email, "password": ada.password, "transport": "bearer" });
+    let login = app.visitor().request("POST", "/login").header("Origin", "https://evil.example").json(&fields);
+    assert_eq!(login.send().await.expect(200).set_cookie(), None);
     send(&ada, "/logout", &evil).await.expect(204);
     assert!(!ada.is_signed_in().await);
 }
@@ -190,9 +193,12 @@ async fn a_preflight_allows_only_the_allowed_origin() {
         let no = preflight(&app, origin, "POST", "content-type").await.expect_problem(403, "cross_origin");
         assert!(cors_headers(&no).is_empty(), "{origin}: {:?}", no.headers);
     }
-    for (method, header) in [("TRACE", "content-type"), ("POST", "x-evil")] {
-        preflight(&app, ALLOWED, method, header).await.expect_problem(403, "cross_origin");
-    }
+    preflight(&app, ALLOWED, "TRACE", "content-type").await.expect_problem(403, "cross_origin");
+    // As front-ends with tracing send.
+    let traced = "content-type, traceparent, baggage, sentry-trace, x-requested-with";
+    let allowed = preflight(&app, ALLOWED, "POST", traced).await.expect(200);
+    let allowed = allowed.header("access-control-allow-headers").unwrap().to_lowercase();
+    assert!(traced.split(", ").all(|header| allowed.contains(header)), "{allowed}");
     let closed = TestApp::start().await;
     let no = preflight(&closed, ALLOWED, "POST", "content-type").await;
     assert!(no.status == 405 && cors_headers(&no).is_empty(), "{} {:?}", no.status, no.headers);
@@ -206,6 +212,7 @@ async fn every_answer_has_security_headers_and_hsts_under_https() {
     for (app, is_https) in [(with_allowed_origin().await, false), (TestApp::with_flags(&flags).await, true)] {
         let ask = |method: &str, path: &str| app.visitor().request(method, path);
         let preflight = ask("OPTIONS", "/login").header("Origin", ALLOWED);
+        let cookie = format!("{}=x", app.cookie_name);
         let answers = [
             ask("GET", "/health/live").send().await.expect(200),
             ask("GET", "/docs/").send().await.expect(200),
@@ -218,7 +225,7 @@ async fn every_answer_has_security_headers_and_hsts_under_https() {
             ask("DELETE", "/login").send().await.expect(405),
             ask("POST", "/login").send().await.expect(415),
             ask("POST", "/logout").send().await.expect(204),
-            ask("POST", "/login").header("Origin", "null").send().await.expect(403),
+            ask("POST", "/logout").header("Origin", "null").header("Cookie", &cookie).send().await.expect(403),
             preflight.header("Access-Control-Request-Method", "POST").send().await.expect(200),
         ];
         for answer in answers {

@@ -9,6 +9,7 @@ mod nothing_revealed;
 mod outages;
 mod overload;
 mod properties;
+mod resets;
 mod stop;
 mod throttle;
 

@@ -236,3 +236,21 @@ async fn a_short_idle_time_does_not_end_a_session_in_use() {
     app.clock.advance(Duration::seconds(31));
     assert!(!ada.is_signed_in().await);
 }
+
+#[tokio::test]
+async fn an_account_keeps_its_newest_hundred_sessions() {
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    let oldest = ada.clone();
+    app.database
+        .rows(
+            "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, ip) \
+             select uuid_in(overlay(id::text placing lpad(to_hex(n), 4, '0') from 25)::cstring), sha256(n::text::bytea), user_id, \
+             created_at, last_seen_at, expires_at, idle_seconds, ip from sessions, generate_series(65000, 65119) n",
+        )
+        .await;
+    ada.sign_in().await;
+    assert_eq!(app.database.number("select count(*) from sessions").await, 100);
+    assert!(ada.is_signed_in().await);
+    assert!(!oldest.is_signed_in().await);
+}

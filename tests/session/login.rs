@@ -162,17 +162,20 @@ async fn a_hash_with_another_cost_is_renewed_at_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_hash_whose_salt_other_accounts_share_is_not_renewed_and_works() {
+async fn a_confirmed_account_moves_to_the_cost_of_today_whatever_else_is_registered() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let fields = json!({ "email": ada.email, "password": "another-orbit-of-plums-7" });
     app.visitor().register_as(fields.clone()).await.expect(202);
     let dearer = app.beside(|settings| settings.bcrypt_cost = 11).await;
+    // An unconfirmed account alone changes nothing: the owner's hash would no longer fit.
+    let login = dearer.visitor().post_json("/login", &fields).await.expect(200).json();
+    assert_eq!(login["user"]["confirmed"], Value::Bool(false));
     for _ in 0..2 {
         ada.at(&dearer).try_sign_in(json!({})).await.expect(200);
-        let login = dearer.visitor().post_json("/login", &fields).await.expect(200).json();
-        assert_eq!(login["user"]["confirmed"], Value::Bool(false));
     }
+    let renewed = "select count(*) from users where starts_with(password_hash, '$bcrypt-sha256$v=2,t=2b,r=11$')";
+    assert_eq!(app.database.number(renewed).await, 1);
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@ use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
 use super::{canary, eventually};
+use dev_postgres::{DevPostgres, Settings};
 use tokio_postgres::NoTls;
 use vestibule::db::Db;
-use vestibule::db::embedded::{Embedded, Settings};
 
 const PREFIX: &str = "vestibule-tests-";
 
@@ -25,7 +25,7 @@ struct Server {
 }
 
 enum Address {
-    Embedded(Embedded),
+    Embedded(DevPostgres),
     Given(url::Url),
 }
 
@@ -150,6 +150,13 @@ pub fn fresh_dir(purpose: &str) -> PathBuf {
     dir
 }
 
+/// A PostgreSQL server in `data_dir`: the bundled one, or that of `POSTGRES_BIN_DIR`.
+pub fn start_postgres(data_dir: &Path, durable: bool) -> DevPostgres {
+    let bin_dir = std::env::var_os("POSTGRES_BIN_DIR").map(PathBuf::from);
+    let settings = Settings { name: "vestibule", data_dir, bin_dir: bin_dir.as_deref(), min_major: 15, durable };
+    DevPostgres::start(&settings).unwrap()
+}
+
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -159,13 +166,9 @@ fn server() -> &'static Server {
         fs::create_dir_all(&run_dir).unwrap();
         let lock = File::create(run_dir.join("lock")).unwrap();
         lock.try_lock().unwrap();
-        let bin_dir = std::env::var_os("POSTGRES_BIN_DIR").map(PathBuf::from);
         let address = match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => Address::Given(url.parse().unwrap()),
-            Err(_) => {
-                let settings = Settings { data_dir: &run_dir.join("db"), bin_dir: bin_dir.as_deref(), durable: false };
-                Address::Embedded(Embedded::start(&settings).unwrap())
-            }
+            Err(_) => Address::Embedded(start_postgres(&run_dir.join("db"), false)),
         };
         let admin = start_admin(match &address {
             Address::Embedded(embedded) => embedded.url("postgres"),

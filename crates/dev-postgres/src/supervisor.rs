@@ -1,4 +1,4 @@
-//! Keeps the server running: a thread of its own waits for it and starts it again when it ends unasked.
+//! Keeps the server running: a thread waits for its end, and starts it again unless we stopped it.
 
 use std::{
     process::{Child, ChildStdin},
@@ -7,24 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    EmbeddedError,
+use crate::{
+    Error,
     server::{Predecessor, Server},
 };
 
-/// How long a server whose owner died may take to end, and what is left of a killed one to notice.
-const PREDECESSOR_BOUND: Duration = Duration::from_secs(10);
+/// How long to wait for the end of a server whose owner died, and of what is left of a killed one.
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The pause before the server is started again: it doubles each time, until one has run for a while.
+/// The pause before a restart doubles each time, until a server has run for [`STABLE_AFTER`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
-/// Longer than the lifeline's script takes to get from asking to killing.
-const STOP_BOUND: Duration = Duration::from_secs(15);
+/// Longer than the script in [`crate::process`] takes from the first signal to SIGKILL.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The running server and the thread that looks after it. Dropping this stops both.
-pub(super) struct Supervisor {
+/// The server and its thread. Dropping this stops both.
+pub(crate) struct Supervisor {
     shared: Arc<Shared>,
 }
 
@@ -36,25 +36,21 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Set once; from then on nothing is started any more.
+    /// Once true, nothing is started any more.
     is_stopping: bool,
-    /// The thread has seen the server end.
+    /// The thread has ended.
     is_over: bool,
-    /// Held while a server is meant to run: see [`super::process`].
+    /// Held while a server should run: see [`crate::process`].
     lifeline: Option<ChildStdin>,
 }
 
 impl Supervisor {
     /// Starts the server and returns when it is ready.
-    ///
-    /// # Errors
-    ///
-    /// [`EmbeddedError::StillRunning`], [`EmbeddedError::NotReady`].
-    pub(super) fn start(server: Server) -> Result<Self, EmbeddedError> {
+    pub(crate) fn start(server: Server) -> Result<Self, Error> {
         let shared = Arc::new(Shared { server, state: Mutex::default(), changed: Condvar::new() });
         let failed = |reason: &str| shared.server.not_ready(reason.to_owned());
-        // From here on a return drops the lifeline with `shared`, and so ends the server.
-        let shell = shared.bring_up()?.ok_or_else(|| failed("it was told to stop"))?;
+        // From here on, an early return drops the lifeline in `shared`, which stops the server.
+        let shell = shared.bring_up()?.ok_or_else(|| failed("it was stopped"))?;
         let watcher = Arc::clone(&shared);
         thread::Builder::new()
             .name("postgres".to_owned())
@@ -73,10 +69,10 @@ impl Drop for Supervisor {
         let (state, _) = self
             .shared
             .changed
-            .wait_timeout_while(state, STOP_BOUND, |state| !state.is_over)
+            .wait_timeout_while(state, STOP_TIMEOUT, |state| !state.is_over)
             .unwrap_or_else(PoisonError::into_inner);
         if !state.is_over {
-            log::warn!("the development database has not stopped within {STOP_BOUND:?}");
+            log::warn!("the development database did not stop within {STOP_TIMEOUT:?}");
         }
     }
 }
@@ -86,22 +82,22 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread: waits for the server to end, and starts it again unless that was meant.
+    /// The thread.
     fn watch(&self, mut shell: Child) {
         let mut pause = FIRST_PAUSE;
         loop {
             let since = Instant::now();
             let status = shell.wait();
-            // If only the shell was killed, its server lives: this stops it, and `bring_up` waits for that.
+            // If only the shell was killed, its server still runs: this stops it, and `bring_up` waits for that.
             self.lock().lifeline = None;
             if since.elapsed() > STABLE_AFTER {
                 pause = FIRST_PAUSE;
             }
             if !self.lock().is_stopping {
                 let end = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                log::warn!("the development database ended ({end}): starting it again");
+                log::warn!("the development database ended ({end}): restarting it");
             }
-            match self.bring_back(&mut pause) {
+            match self.restart(&mut pause) {
                 Some(next) => shell = next,
                 None => break,
             }
@@ -110,14 +106,14 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Tries until the server is back, with growing pauses; `None` when it is to stop.
-    fn bring_back(&self, pause: &mut Duration) -> Option<Child> {
+    /// Tries until the server runs again, with growing pauses; `None` when we are stopping.
+    fn restart(&self, pause: &mut Duration) -> Option<Child> {
         loop {
             self.sleep(*pause);
             *pause = (*pause * 2).min(LONGEST_PAUSE);
             match self.bring_up() {
                 Ok(Some(shell)) => {
-                    log::warn!("the development database is back");
+                    log::warn!("the development database runs again");
                     return Some(shell);
                 }
                 Ok(None) => return None,
@@ -127,19 +123,18 @@ impl Shared {
         }
     }
 
-    /// Starts the server and returns its shell when it is ready; `Ok(None)` when we are to stop.
-    fn bring_up(&self) -> Result<Option<Child>, EmbeddedError> {
-        let deadline = Instant::now() + PREDECESSOR_BOUND;
+    /// Starts the server and returns its shell when it is ready; `Ok(None)` when we are stopping.
+    fn bring_up(&self) -> Result<Option<Child>, Error> {
+        let deadline = Instant::now() + PREDECESSOR_TIMEOUT;
         loop {
             let predecessor = self.server.predecessor();
             let log_start = self.server.launcher.log.len();
-            if let Predecessor::Alive(pid) = predecessor {
+            if let Predecessor::Running(pid) = predecessor {
                 if self.lock().is_stopping {
                     return Ok(None);
                 }
                 if Instant::now() > deadline {
-                    let cluster = self.server.cluster.clone();
-                    return Err(EmbeddedError::StillRunning { cluster, pid });
+                    return Err(Error::StillRunning { cluster: self.server.cluster.clone(), pid });
                 }
                 self.sleep(Duration::from_millis(50));
                 continue;
@@ -152,17 +147,17 @@ impl Shared {
             };
             self.lock().lifeline = None;
             let _ = shell.wait();
-            // A new server refuses to start while processes of a killed one still hold its memory.
-            let may_pass = matches!(predecessor, Predecessor::Killed) && Instant::now() < deadline;
-            if !may_pass {
+            // A server does not start while child processes of a killed one still hold the shared memory.
+            let may_retry = matches!(predecessor, Predecessor::Killed) && Instant::now() < deadline;
+            if !may_retry {
                 return Err(error);
             }
             self.sleep(Duration::from_millis(200));
         }
     }
 
-    /// Starts the server under the lock, so that it cannot slip past a stop.
-    fn launch(&self) -> Result<Option<Child>, EmbeddedError> {
+    /// Starts the server under the lock, so that a stop cannot miss it.
+    fn launch(&self) -> Result<Option<Child>, Error> {
         let mut state = self.lock();
         if state.is_stopping {
             return Ok(None);
@@ -172,7 +167,7 @@ impl Shared {
         Ok(Some(running.shell))
     }
 
-    /// Sleeps, but no longer than until we are to stop.
+    /// Sleeps until the pause is over or we are stopping.
     fn sleep(&self, pause: Duration) {
         let state = self.lock();
         let _ = self.changed.wait_timeout_while(state, pause, |state| !state.is_stopping);
