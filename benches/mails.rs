@@ -1,5 +1,5 @@
-//! Mails per second, and the time from the 202 to the mail, compared with lettre alone with as many connections to the same
-//! SMTP catcher.
+//! Mails per second, and the time from the 202 to the mail, compared with lettre alone with as many connections to the
+//! same SMTP catcher.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
 //! Passwords: a refusal gives a true reason that does not repeat the password, and an accepted password stays hidden.
-//! The first line has words that are personal to the user, the rest is the password.
+//! The first line holds words that are personal to the user, the rest is the password.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,17 +14,17 @@ fuzz_target!(|text: &str| {
     if (96..1024).contains(&text.len()) {
         return;
     }
-    let (words, typed) = text.split_once('\n').unwrap_or(("", text));
-    let words: Vec<&str> = words.split(' ').collect();
+    let (personal, typed) = text.split_once('\n').unwrap_or(("", text));
+    let personal: Vec<&str> = personal.split(' ').collect();
     let policy = PasswordPolicy { min_length: MIN_LENGTH };
-    let checked = policy.check(typed, &words);
+    let checked = policy.check(typed, &personal);
     let length = typed.nfc().count();
     match &checked {
         Ok(password) => {
             assert!(length >= MIN_LENGTH, "too short");
             assert!(!typed.chars().any(char::is_control), "a control character");
             assert_eq!(format!("{password:?}"), "NewPassword([redacted])");
-            let stricter = PasswordPolicy { min_length: 300 }.check(typed, &words);
+            let stricter = PasswordPolicy { min_length: 300 }.check(typed, &personal);
             assert!(matches!(stricter, Err(WeakPassword::TooShort(300))));
         }
         Err(error) => {
