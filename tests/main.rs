@@ -34,6 +34,7 @@ mod passlib;
 mod races;
 mod schema;
 mod start;
+mod user_command_names;
 mod user_commands;
 
 mod browser;

@@ -9,7 +9,7 @@ use crate::import::Run;
 use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Actor, TestApp, binary, password_of};
 
-fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
+pub fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
     let mut child = binary::command(&["user", "--database-url", &app.database.url, "--bcrypt-cost", "10"])
         .args(arguments)
         .stdin(Stdio::piped())
@@ -22,13 +22,13 @@ fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
     Run(child.wait_with_output().unwrap())
 }
 
-fn user(app: &TestApp, arguments: &[&str]) -> Run {
+pub fn user(app: &TestApp, arguments: &[&str]) -> Run {
     user_with(app, arguments, "")
 }
 
 /// Asserts exit status 1, nothing on standard output, and one line on standard error that contains these parts.
 #[track_caller]
-fn expect_refusal(run: &Run, parts: &[&str]) {
+pub fn expect_refusal(run: &Run, parts: &[&str]) {
     let line = run.stderr();
     assert_eq!((run.0.status.code(), run.stdout().as_str()), (Some(1), ""), "{line}");
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -281,30 +281,4 @@ async fn a_typed_password_is_not_shown() {
     // The terminal itself echoes what is typed before the question, so only the output after it counts.
     assert!(!after.split("is set").next().unwrap().contains(OTHER_PASSWORD), "{before} | {after}");
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
-}
-
-#[tokio::test]
-async fn an_unknown_name_gives_one_line_and_exit_status_one() {
-    let app = TestApp::start().await;
-    app.member("ada").await;
-    let commands: [&[&str]; 7] =
-        [&["show"], &["confirm"], &["disable"], &["enable"], &["sign-out"], &["set-password"], &["delete", "--yes"]];
-    for name in ["nobody", "nobody@example.com", "0198c0de-0000-7000-8000-000000000000", "a b", "%"] {
-        for command in commands {
-            let run = user_with(&app, &[command, &[name]].concat(), OTHER_PASSWORD);
-            expect_refusal(&run, &["there is no account", name]);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_username_that_looks_like_an_id_names_its_own_account() {
-    let app = TestApp::start().await;
-    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
-    let id = ada.get("/me").await.json()["id"].as_str().unwrap().to_owned();
-    bob.change_username(&json!(id.replace('-', ""))).await.expect(200);
-    user(&app, &["disable", &id.replace('-', "")]).expect_success();
-    assert!(ada.is_signed_in().await && !bob.is_signed_in().await);
-    user(&app, &["disable", &id]).expect_success();
-    assert!(!ada.is_signed_in().await);
 }

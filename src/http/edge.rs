@@ -191,7 +191,7 @@ impl Exchange {
 
     fn complete<B>(&self, answer: &mut HttpResponse<B>) {
         if self.app.stopping.is_cancelled() {
-            // Whoever keeps the connection for the next request learns in time to make another one elsewhere.
+            // A client that keeps the connection learns in time to send its next request elsewhere.
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         let headers = answer.headers_mut();
