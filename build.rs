@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     // `embed_migrations!` reads this folder, and a macro cannot ask cargo to look at it again.
     println!("cargo::rerun-if-changed=migrations");
+    minijinja_embed::embed_templates!("templates", &[".html", ".txt"]);
     println!("cargo::rustc-check-cfg=cfg(bundled_postgres)");
     if env::var_os("CARGO_FEATURE_EMBEDDED_POSTGRES").is_none() {
         return Ok(());

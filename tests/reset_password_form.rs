@@ -62,7 +62,7 @@ async fn a_link_that_opens_nothing_says_what_to_do_in_words_for_people() {
     let reset = app.reset_link(&ada).await.path();
     let says = async |path: &str, title: &str| {
         let html = page(&app, path).await.expect(410).text();
-        assert!(html.contains(title) && html.contains("where you asked for this one"), "{path}: {html}");
+        assert!(html.contains(title) && html.contains("where you requested this one"), "{path}: {html}");
         assert!(!html.contains("POST") && !html.contains("register again"), "{path}: {html}");
     };
     submit(&app, &reset, OTHER_PASSWORD).await.expect(200);

@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
-use vestibule::mail::Templates;
-use vestibule::pages::wants_html;
+use vestibule::mail::MailTemplates;
+use vestibule::http::pages::wants_html;
 
-static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::shipped);
+static TEMPLATES: LazyLock<MailTemplates> = LazyLock::new(MailTemplates::built_in);
 
 fuzz_target!(|data: &[u8]| {
     for line in data.split(|byte| *byte == b'\n') {

@@ -21,12 +21,12 @@ async fn without_scripts_looking_confirms_nothing_and_the_one_button_does() {
         assert!(browser.text("main").await.contains(&ada.email));
     }
     browser.click("button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert!(browser.text("main").await.contains(&ada.email));
     assert_eq!(browser.count("button").await, 0);
     assert!(ada.passes_the_guard().await);
     open(&browser, &app, &link).await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn the_keyboard_alone_confirms() {
     open(&browser, &app, &app.mailbox.mail_to(&ada.email).await.path()).await;
     browser.tab_to("button").await;
     browser.press(ENTER).await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert!(ada.passes_the_guard().await);
 }
 
@@ -53,7 +53,7 @@ async fn another_address_is_confirmed_and_taken_back() {
     assert!(browser.text("main").await.contains(NEW));
     assert!(!ada.reached_at(NEW).can_sign_in().await);
     browser.click("button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
     // The button of the mail itself, which its frame opens in a tab of its own.
@@ -61,10 +61,10 @@ async fn another_address_is_confirmed_and_taken_back() {
     browser.enter_frame("iframe").await;
     browser.click("a.button").await;
     browser.enter_other_tab().await;
-    browser.expect("h1", "Take the change back").await;
+    browser.expect("h1", "Undo the email change").await;
     assert!(browser.text("main").await.contains(&ada.email));
     assert!(!ada.can_sign_in().await);
     browser.click("button").await;
-    browser.expect("h1", "The change is taken back").await;
+    browser.expect("h1", "Email change undone").await;
     assert!(ada.can_sign_in().await && !ada.reached_at(NEW).can_sign_in().await);
 }

@@ -55,11 +55,11 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
     open(&browser, &app, &reset).await;
     browser.type_into("input[type=password]", "short").await;
     browser.click("button").await;
-    browser.expect("[role=alert]", "does not do").await;
+    browser.expect("[role=alert]", "was not set").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the form with a complaint").await;
     open(&browser, &app, &confirm).await;
     browser.click("button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the page of a link that was spent").await;
     open(&browser, &app, "/docs/").await;
     assert_eq!(browser.script("return document.documentElement.clientWidth", json!([])).await, WIDTH);

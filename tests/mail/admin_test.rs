@@ -28,7 +28,7 @@ async fn a_test_mail_leaves_and_says_what_the_server_said() {
     let smtp = SmtpCatcher::start().await;
     let (left, said) = test_mail(Some(smtp.url.clone())).await;
     assert!(left && said.contains("the mail server took the mail") && said.contains("250 taken"), "{said}");
-    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Testbrief von Vestibule");
+    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Test-E-Mail von Vestibule");
     let dir = fresh_dir("test-mail");
     let variables = [("DATA_DIR", dir.to_str().unwrap()), ("SMTP_URL", &smtp.url), ("DEV_MAILBOX", "on")];
     let said = run(&["mail", "test", "ada@example.com"], &variables).stdout;

@@ -8,10 +8,10 @@ use super::{Actor, Answer, Credential, TestApp, eventually};
 /// What the subjects of the mails say.
 pub const RESET: &str = "Set a new password";
 pub const CHANGED: &str = "was changed";
-pub const NEW_ADDRESS: &str = "Confirm your new address";
+pub const NEW_ADDRESS: &str = "Confirm your new email address";
 pub const NOTICE: &str = "is being changed";
 pub const TAKEN: &str = "You already have an account";
-pub const FAREWELL: &str = "is deleted";
+pub const FAREWELL: &str = "was deleted";
 
 /// A password that is strong, and nobody's yet.
 pub const OTHER_PASSWORD: &str = "brick-violet-otter-19";
