@@ -45,30 +45,30 @@ async fn a_server_that_cannot_be_reached_is_explained() {
     assert_explained(test_mail(Some(nowhere)).await, "host name in SMTP_URL is not known");
     let silent = SmtpCatcher::start().await;
     silent.always(Moment::Greeting, Behaviour::Silence);
-    assert_explained(test_mail(Some(silent.url.clone())).await, "does not answer");
+    assert_explained(test_mail(Some(silent.url.clone())).await, "does not reply");
 }
 
 #[tokio::test]
 async fn a_server_with_which_encryption_fails_is_explained() {
     let (plain, untrusted) = (SmtpCatcher::start().await, SmtpCatcher::encrypted(Encryption::Implicit).await);
-    assert_explained(test_mail(Some(untrusted.url.clone())).await, "certificate is not to be trusted");
+    assert_explained(test_mail(Some(untrusted.url.clone())).await, "certificate cannot be trusted");
     let required = format!("{}?tls=required", plain.url);
     assert_explained(test_mail(Some(required)).await, "offers no encryption on this port");
     let implicit = plain.url.replace("smtp://", "smtps://");
-    assert_explained(test_mail(Some(implicit)).await, "speaks no TLS on this port");
+    assert_explained(test_mail(Some(implicit)).await, "does not use TLS on this port");
     assert!(plain.mails().is_empty() && untrusted.mails().is_empty());
 }
 
 #[tokio::test]
 async fn a_server_that_refuses_is_explained() {
     for (moment, reply, words) in [
-        (Moment::Auth, "535 5.7.8 Error: authentication failed", "refuses user name or password"),
-        (Moment::Mail, "530 5.7.0 Authentication required", "wants to know who sends"),
+        (Moment::Auth, "535 5.7.8 Error: authentication failed", "refuses the user name or password"),
+        (Moment::Mail, "530 5.7.0 Authentication required", "requires a login"),
         (Moment::Mail, "553 5.7.1 Sender address rejected: not owned by user", "refuses the sender"),
         (Moment::Mail, "550 5.7.60 client does not have permissions to send as this sender", "refuses the sender"),
-        (Moment::Rcpt, "554 5.7.1 <ada@example.com>: Relay access denied", "does not pass on mail for strangers"),
-        (Moment::Rcpt, "450 4.2.0 Greylisted, try again in 300 seconds", "asks to come again later"),
-        (Moment::Rcpt, "550 5.1.1 User unknown in virtual mailbox table", "does not know the address"),
+        (Moment::Rcpt, "554 5.7.1 <ada@example.com>: Relay access denied", "does not relay mail for this machine"),
+        (Moment::Rcpt, "450 4.2.0 Greylisted, try again in 300 seconds", "asks to try again later"),
+        (Moment::Rcpt, "550 5.1.1 User unknown in virtual mailbox table", "does not know the recipient"),
     ] {
         let smtp = SmtpCatcher::start().await;
         smtp.always(moment, Behaviour::Reply(reply.to_owned()));
