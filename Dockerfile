@@ -7,7 +7,7 @@ WORKDIR /build
 # every file that Cargo.toml names, so tests/main.rs is there too.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY crates crates
-RUN mkdir src tests \
+RUN mkdir src tests templates \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs tests/main.rs \
  && cargo build --release --locked --no-default-features
@@ -16,7 +16,7 @@ RUN mkdir src tests \
 COPY migrations migrations
 COPY templates templates
 COPY src src
-RUN touch src/main.rs src/lib.rs \
+RUN touch build.rs src/main.rs src/lib.rs \
  && cargo build --release --locked --no-default-features
 
 

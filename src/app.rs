@@ -12,6 +12,7 @@ use crate::db::Db;
 use crate::link::Links;
 use crate::mail::Mailer;
 use crate::password::{Hasher, PasswordPolicy};
+use crate::templates::Templates;
 
 /// What every flow can reach, behind `web::Data`.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct App {
     pub accounts: Accounts,
     pub links: Links,
     pub mailer: Mailer,
+    pub templates: Templates,
     /// Cancelled when the service is about to stop: readiness says so before the listener closes.
     pub stopping: CancellationToken,
     pub proxy_warning: WarnOnce,

@@ -47,6 +47,8 @@ pub mod link;
 #[doc(hidden)]
 pub mod throttle;
 #[doc(hidden)]
+pub mod templates;
+#[doc(hidden)]
 pub mod mail;
 #[doc(hidden)]
 pub mod session;

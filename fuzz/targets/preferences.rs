@@ -8,9 +8,9 @@ use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
 use vestibule::http::pages::wants_html;
-use vestibule::mail::Templates;
+use vestibule::mail::MailTemplates;
 
-static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::built_in);
+static TEMPLATES: LazyLock<MailTemplates> = LazyLock::new(MailTemplates::built_in);
 
 fuzz_target!(|data: &[u8]| {
     for line in data.split(|byte| *byte == b'\n') {

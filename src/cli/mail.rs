@@ -119,7 +119,7 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
     let client = Client { ip: settings.listen.ip(), user_agent: Some("vestibule mail test".into()) };
     let request = RequestContext { at: Utc::now(), client, language: language.to_owned(), request_id: String::new() };
     let variables = TemplateVariables::new(&config.service_name, email.as_typed(), &request);
-    let content = server::templates(settings)?.write(MailKind::Test, language, &variables)?;
+    let content = server::mail_templates(settings)?.render(MailKind::Test, language, &variables)?;
     match delivery.send(Uuid::now_v7(), email.as_typed(), &content, Utc::now()).await {
         Ok(reply) => {
             let taken = match config.mail_transport {
@@ -169,7 +169,7 @@ fn details(status: &MailStatus) -> String {
         _ => "-".to_owned(),
     };
     format!(
-        "id          {}\nstate       {}\nto          {}\nmail      {}\npromised    {}\ntries       {}\nnext try    {}\n\
+        "id          {}\nstate       {}\nto          {}\nkind        {}\nqueued      {}\ntries       {}\nnext try    {}\n\
          sent        {}\nlast reply  {}\n",
         status.id,
         status.state,

@@ -1,111 +1,60 @@
-//! The few pages that a browser sees, and the choice between a page and JSON.
+//! The pages that a browser sees, and the choice between a page and JSON.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, ContentType};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use askama::Template;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
 
 use crate::mail::mailbox::Mail;
 use crate::problem::{Code, Problem};
+use crate::templates::Templates;
 
-/// What pages may do: show themselves, send their own form, and nothing that comes from elsewhere.
+/// Pages use our style sheet and send forms to us, and load nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
                            frame-ancestors 'none'";
-/// The same for the page that shows a mail: its HTML brings its own styles, in a frame without any rights.
-const LETTER_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; frame-src 'self'; \
-                             form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The page of a mail also has its HTML, which brings its own styles, in a frame without any rights.
+const MAIL_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; frame-src 'self'; \
+                           form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The style of all pages.
 pub const STYLE: &str = include_str!("../../templates/pages/style.css");
 
-/// The page around Swagger UI: its own has no viewport, so that a phone shows it too small to read.
-pub const DOCS: &str = include_str!("../../templates/pages/docs.html");
-
-/// What a browser sees of a link.
+/// What a browser sees of a link that confirms an address, or undoes a change of it.
 #[derive(Debug)]
 pub enum LinkPage {
-    /// It can be spent: a button.
-    Ask {
-        /// Whether it takes a change back, instead of proving an address.
-        is_undo: bool,
-        /// The address that it proves, or that the account gets back.
-        email: String,
-    },
-    /// It was spent.
-    Done {
-        /// Whether it took a change back.
-        is_undo: bool,
-        /// The address that it proved, or that the account got back.
-        email: String,
-    },
-    /// It opens nothing.
+    /// A button that uses the link.
+    Ask { is_undo: bool, email: String },
+    /// The link was used.
+    Done { is_undo: bool, email: String },
+    /// The link does not work.
     Failed(Problem),
-}
-
-#[derive(Template)]
-#[template(path = "pages/link.html")]
-struct LinkTemplate<'a> {
-    page: &'a LinkPage,
 }
 
 /// What a browser sees of a link that sets a password.
 #[derive(Debug)]
 pub enum ResetPage {
-    /// A form.
     Ask {
-        /// The address of the account.
         email: String,
-        /// What is wrong with the password that was sent before.
+        /// What is wrong with the password that was sent.
         complaint: Option<String>,
     },
-    /// The password is set.
     Done {
-        /// The address of the account.
         email: String,
     },
-    /// The link opens nothing.
     Failed(Problem),
 }
 
-#[derive(Template)]
-#[template(path = "pages/reset.html")]
-struct ResetTemplate<'a> {
-    page: &'a ResetPage,
-}
-
-#[derive(Template)]
-#[template(path = "pages/problem.html")]
-struct ProblemTemplate {
-    code: Code,
-}
-
-#[derive(Template)]
-#[template(path = "pages/mailbox.html")]
-struct MailboxTemplate<'a> {
-    mails: &'a [Mail],
-}
-
-#[derive(Template)]
-#[template(path = "pages/mail.html")]
-struct MailTemplate<'a> {
-    mail: &'a Mail,
-    framed: &'a str,
-    source: &'a str,
-}
-
-/// Whether the client would rather have a page than JSON: `Accept` prefers `text/html`.
-#[must_use]
+/// Whether `Accept` prefers a page to JSON.
 pub fn wants_html(req: &HttpRequest) -> bool {
     let accept = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let quality = |wanted: &str| {
-        accept.split(',').filter_map(|range| weighed(range, wanted)).max_by(f32::total_cmp).unwrap_or(0.0)
+        accept.split(',').filter_map(|range| quality_of(range, wanted)).max_by(f32::total_cmp).unwrap_or(0.0)
     };
     let html = quality("text/html");
     html > 0.0 && html >= quality("application/json")
 }
 
 /// The quality of a media range, if it names `wanted` itself.
-fn weighed(range: &str, wanted: &str) -> Option<f32> {
+fn quality_of(range: &str, wanted: &str) -> Option<f32> {
     let mut parts = range.split(';').map(str::trim);
     if !parts.next()?.eq_ignore_ascii_case(wanted) {
         return None;
@@ -116,74 +65,104 @@ fn weighed(range: &str, wanted: &str) -> Option<f32> {
     Some(weight.unwrap_or(1.0))
 }
 
-/// The page of a link.
-#[must_use]
-pub fn link(page: &LinkPage) -> HttpResponse {
-    let status = match page {
-        LinkPage::Failed(problem) => problem.code.status(),
-        _ => StatusCode::OK,
+pub fn link(templates: &Templates, page: &LinkPage) -> HttpResponse {
+    let (name, email) = match page {
+        LinkPage::Ask { is_undo: false, email } => ("confirm_email", email),
+        LinkPage::Done { is_undo: false, email } => ("email_confirmed", email),
+        LinkPage::Ask { is_undo: true, email } => ("undo_email_change", email),
+        LinkPage::Done { is_undo: true, email } => ("email_change_undone", email),
+        LinkPage::Failed(problem) => return broken_link(templates, problem),
     };
-    html(HttpResponse::build(status), &LinkTemplate { page }, PAGE_POLICY)
+    page_of(templates, StatusCode::OK, name, &json!({ "email": email }))
 }
 
-/// The page of a link that sets a password.
-#[must_use]
-pub fn reset(page: &ResetPage) -> HttpResponse {
-    let status = match page {
-        ResetPage::Failed(problem) => problem.code.status(),
-        ResetPage::Ask { complaint: Some(_), .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        _ => StatusCode::OK,
-    };
-    html(HttpResponse::build(status), &ResetTemplate { page }, PAGE_POLICY)
+pub fn reset(templates: &Templates, page: &ResetPage) -> HttpResponse {
+    match page {
+        ResetPage::Ask { email, complaint } => {
+            let status = if complaint.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+            page_of(templates, status, "reset_password", &json!({ "email": email, "complaint": complaint }))
+        }
+        ResetPage::Done { email } => page_of(templates, StatusCode::OK, "password_reset", &json!({ "email": email })),
+        ResetPage::Failed(problem) => broken_link(templates, problem),
+    }
 }
 
-/// The page that explains a code.
-#[must_use]
-pub fn problem(code: Code) -> HttpResponse {
-    html(HttpResponse::Ok(), &ProblemTemplate { code }, PAGE_POLICY)
+fn broken_link(templates: &Templates, problem: &Problem) -> HttpResponse {
+    let variables = json!({ "title": problem.code.title(), "help": link_help(problem.code) });
+    page_of(templates, problem.code.status(), "broken_link", &variables)
 }
 
-/// The development mailbox.
-#[must_use]
-pub fn mailbox(mails: &[Mail]) -> HttpResponse {
-    html(HttpResponse::Ok(), &MailboxTemplate { mails }, PAGE_POLICY)
-}
-
-/// A mail of the development mailbox, with the source of its message.
-#[must_use]
-pub fn mail(mail: &Mail, source: &str) -> HttpResponse {
-    // A link in the frame opens beside it: within it, the page that it leads to may not be shown.
-    let framed = mail.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
-    html(HttpResponse::Ok(), &MailTemplate { mail, framed: &framed, source }, LETTER_POLICY)
-}
-
-/// What to do about a link that opens nothing. Somebody who clicked it has no use for the names of operations.
-fn advice(problem: &Problem) -> &'static str {
-    match problem.code {
+/// What to do about a link that does not work, without the names of API operations.
+fn link_help(code: Code) -> &'static str {
+    match code {
         Code::LinkExpired => {
-            "This link is past its time, and changed nothing. If you still need one, ask for it where you asked for \
-             this one."
+            "This link has expired. Nothing was changed. If you still need a link, request a new one where you \
+             requested this one."
         }
         Code::LinkUsed => {
-            "There is nothing left that this link could do: it was used before, a newer one took its place, or its \
-             account is gone. Try to sign in. If you still need a link, ask for it where you asked for this one."
+            "This link was already used, was replaced by a newer one, or its account no longer exists. Try to sign in. \
+             If you still need a link, request a new one where you requested this one."
+        }
+        Code::LinkInvalid => {
+            "This is not a valid link of this service. Email programs sometimes break long links: copy it in full."
         }
         code => code.meaning(),
     }
 }
 
-fn html(mut answer: HttpResponseBuilder, template: &impl Template, policy: &str) -> HttpResponse {
-    match template.render() {
-        Ok(text) => {
-            answer.insert_header(ContentType::html()).insert_header((CONTENT_SECURITY_POLICY, policy)).body(text)
-        }
+/// The page that explains an error code.
+pub fn problem(templates: &Templates, code: Code) -> HttpResponse {
+    let (title, status) = (code.title(), code.status().to_string());
+    let variables = json!({ "code": code.name(), "title": title, "status": status, "meaning": code.meaning() });
+    page_of(templates, StatusCode::OK, "problem", &variables)
+}
+
+/// The development mailbox.
+pub fn mailbox(templates: &Templates, mails: &[Mail]) -> HttpResponse {
+    let mails: Vec<Value> = mails.iter().map(mail_variables).collect();
+    page_of(templates, StatusCode::OK, "mailbox", &json!({ "mails": mails }))
+}
+
+/// A mail in the development mailbox, with its source.
+pub fn mail(templates: &Templates, mail: &Mail, source: &str) -> HttpResponse {
+    // Links open outside the frame, because our pages refuse to be framed.
+    let framed = mail.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    let variables = json!({ "mail": mail_variables(mail), "framed": framed, "source": source });
+    html(templates, StatusCode::OK, "mail", &variables, MAIL_POLICY)
+}
+
+fn mail_variables(mail: &Mail) -> Value {
+    let Mail { id, to, subject, sent_at, text, links, html: _ } = mail;
+    let sent_at = sent_at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    json!({ "id": id, "to": to, "subject": subject, "sent_at": sent_at, "text": text, "links": links })
+}
+
+/// The page around Swagger UI. Its own has no viewport, so its text is too small on a phone.
+pub fn docs(templates: &Templates, policy: &str) -> HttpResponse {
+    html(templates, StatusCode::OK, "docs", &json!({}), policy)
+}
+
+fn page_of(templates: &Templates, status: StatusCode, name: &str, variables: &Value) -> HttpResponse {
+    html(templates, status, name, variables, PAGE_POLICY)
+}
+
+fn html(templates: &Templates, status: StatusCode, name: &str, variables: &Value, policy: &str) -> HttpResponse {
+    match templates.render(&format!("pages/{name}.html"), variables) {
+        Ok(text) => HttpResponse::build(status)
+            .insert_header(ContentType::html())
+            .insert_header((CONTENT_SECURITY_POLICY, policy))
+            .body(text),
         Err(error) => HttpResponse::from_error(Problem::internal(error)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::MessageBody as _;
     use actix_web::test::TestRequest;
+    use chrono::DateTime;
+    use strum::VariantArray as _;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -204,5 +183,56 @@ mod tests {
         {
             assert!(!wants(accept), "{accept}");
         }
+    }
+
+    #[test]
+    fn every_page_can_be_rendered_in_every_state() {
+        let templates = Templates::built_in();
+        let email = "o'hara&co@example.com".to_owned();
+        let mut rendered = Vec::new();
+        for is_undo in [false, true] {
+            rendered.push(link(&templates, &LinkPage::Ask { is_undo, email: email.clone() }));
+            rendered.push(link(&templates, &LinkPage::Done { is_undo, email: email.clone() }));
+        }
+        for complaint in [None, Some("must have at least 8 characters".to_owned())] {
+            rendered.push(reset(&templates, &ResetPage::Ask { email: email.clone(), complaint }));
+        }
+        rendered.push(reset(&templates, &ResetPage::Done { email }));
+        for code in Code::VARIANTS.iter().copied() {
+            rendered.push(link(&templates, &LinkPage::Failed(Problem::new(code))));
+            rendered.push(reset(&templates, &ResetPage::Failed(Problem::new(code))));
+            rendered.push(problem(&templates, code));
+        }
+        let a_mail = a_mail("<b> & /");
+        for mails in [Vec::new(), vec![a_mail.clone()]] {
+            rendered.push(mailbox(&templates, &mails));
+        }
+        for links in [Vec::new(), vec!["https://auth.example.com/confirm/token".to_owned()]] {
+            rendered.push(mail(&templates, &Mail { links, ..a_mail.clone() }, "source"));
+        }
+        rendered.push(docs(&templates, PAGE_POLICY));
+        for page in rendered {
+            let is_expected = page.status() != StatusCode::INTERNAL_SERVER_ERROR
+                || page.headers().contains_key(CONTENT_SECURITY_POLICY);
+            assert!(is_expected, "{page:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_page_quotes_is_escaped_once() {
+        let page = mail(&Templates::built_in(), &a_mail("<b> & \"it's\""), "<source>");
+        let text = String::from_utf8(page.into_body().try_into_bytes().unwrap().to_vec()).unwrap();
+        let quoted = "&lt;b&gt; &amp; &quot;it&#x27;s&quot;";
+        assert!(
+            text.contains(&format!("<title>{quoted}</title>")) && text.contains(&format!("<h1>{quoted}</h1>")),
+            "{text}"
+        );
+        assert!(text.contains("<pre>&lt;source&gt;</pre>") && text.contains("srcdoc=\"&lt;p&gt;"), "{text}");
+    }
+
+    fn a_mail(subject: &str) -> Mail {
+        let (to, text, html) = ("ada@example.com".into(), "text".into(), "<p>html</p>".into());
+        let (id, sent_at) = (Uuid::nil(), DateTime::UNIX_EPOCH);
+        Mail { id, to, subject: subject.to_owned(), sent_at, text, html, links: Vec::new() }
     }
 }

@@ -1,73 +1,68 @@
-//! Delivery of one letter: to an SMTP server, or into the development mailbox.
+//! Delivers one mail, to an SMTP server or into the development mailbox.
 
 use chrono::{DateTime, Utc};
 use lettre::Message;
-use lettre::message::Mailbox as Address;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox as Address, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::response::Response;
 use uuid::Uuid;
 
 use crate::config::{Config, MailTransport};
+use crate::user;
 
+use super::MailContent;
 use super::mailbox::{Mail, Mailbox, links};
 use super::smtp::{Refusal, Smtp};
-use super::{MailContent, message};
 
-/// The longest text of a server that is kept, in characters.
-const TEXT_LIMIT: usize = 500;
+/// How many characters of a server's reply are kept.
+const REPLY_LIMIT: usize = 500;
 
-/// A mail was not delivered. The texts hold no control characters.
+/// Why a mail was not delivered. The texts have no control characters.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The server cannot be reached or takes no mails at all, this one or another.
+    /// The server cannot be reached, or accepts no mail at all.
     #[error("{0}")]
     ServerAway(String),
-    /// This mail did not leave; trying again may help.
+    /// Another attempt at this mail may help.
     #[error("{0}")]
     Temporary(String),
-    /// This mail does not leave; trying again does not help.
+    /// Another attempt at this mail does not help.
     #[error("{0}")]
     Permanent(String),
 }
 
-/// Delivers mails.
 #[derive(Clone)]
 pub struct Delivery {
     from: Address,
-    way: Way,
+    transport: Transport,
 }
 
 #[derive(Clone)]
-enum Way {
+enum Transport {
     Smtp(Smtp),
     Mailbox(Mailbox),
 }
 
 impl Delivery {
-    /// The way that the configuration asks for.
-    ///
-    /// # Errors
-    /// An SMTP URL that lettre cannot use.
+    /// Fails if lettre cannot use the SMTP URL.
     pub fn new(config: &Config) -> Result<Self, SmtpError> {
-        let way = match &config.mail_transport {
-            MailTransport::Mailbox(folder) => Way::Mailbox(Mailbox::new(folder.clone())),
-            MailTransport::Smtp(url) => Way::Smtp(Smtp::new(url)?),
+        let transport = match &config.mail_transport {
+            MailTransport::Mailbox(folder) => Transport::Mailbox(Mailbox::new(folder.clone())),
+            MailTransport::Smtp(url) => Transport::Smtp(Smtp::new(url)?),
         };
-        Ok(Self { from: config.mail_from.clone(), way })
+        Ok(Self { from: config.mail_from.clone(), transport })
     }
 
     /// The development mailbox, if mails go there.
-    #[must_use]
     pub fn mailbox(&self) -> Option<&Mailbox> {
-        match &self.way {
-            Way::Mailbox(mailbox) => Some(mailbox),
-            Way::Smtp(_) => None,
+        match &self.transport {
+            Transport::Mailbox(mailbox) => Some(mailbox),
+            Transport::Smtp(_) => None,
         }
     }
 
-    /// Delivers a mail and gives the server's reply. `id` makes the `Message-ID`: one that is sent again has the same.
-    ///
-    /// # Errors
-    /// See [`DeliveryError`].
+    /// Returns the server's reply. Further attempts with the same `id` have the same `Message-ID`.
     pub async fn send(
         &self,
         id: Uuid,
@@ -75,48 +70,78 @@ impl Delivery {
         mail: &MailContent,
         at: DateTime<Utc>,
     ) -> Result<String, DeliveryError> {
-        let message = message::build(&self.from, id, to, mail, at).map_err(DeliveryError::Permanent)?;
-        match &self.way {
-            Way::Mailbox(mailbox) => put(mailbox, id, to, mail, at, &message).await,
-            Way::Smtp(smtp) => match smtp.send(message).await {
-                Ok(response) => {
-                    let text: Vec<&str> = response.message().collect();
-                    Ok(clean(&format!("{} {}", response.code(), text.join(" "))))
-                }
-                Err(refusal) => Err(judge(smtp, &refusal).await),
+        let message = message(&self.from, id, to, mail, at).map_err(DeliveryError::Permanent)?;
+        match &self.transport {
+            Transport::Mailbox(mailbox) => put(mailbox, id, to, mail, at, &message).await,
+            Transport::Smtp(smtp) => match smtp.send(message).await {
+                Ok(reply) => Ok(text_of(&reply)),
+                Err(refusal) => Err(classify(smtp, &refusal).await),
             },
         }
     }
 
-    /// Whether the server takes mails, without sending one; if not, why.
-    ///
-    /// # Errors
-    /// What the server, or the way to it, says.
+    /// Whether the server accepts mail, without sending one; if not, why.
     pub async fn probe(&self) -> Result<(), String> {
-        match &self.way {
-            Way::Mailbox(_) => Ok(()),
-            Way::Smtp(smtp) => smtp.probe().await.map_err(|refusal| clean(&refusal.to_string())),
+        match &self.transport {
+            Transport::Mailbox(_) => Ok(()),
+            Transport::Smtp(smtp) => smtp.probe().await.map_err(|refusal| clean(&refusal.to_string())),
         }
     }
 }
 
-/// What a refusal means. The reply alone does not tell whether it was about the mail: a greeting, a refused password
-/// and a refused recipient can all be 5xx. But a server that still takes commands is there.
-async fn judge(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
+/// Builds the message (RFC 5322). Nothing in it comes from a client, except the address, which was parsed, and what the
+/// parts quote.
+fn message(from: &Address, id: Uuid, to: &str, mail: &MailContent, at: DateTime<Utc>) -> Result<Message, String> {
+    let address = user::deliverable(to).and_then(|address| address.parse().ok());
+    let address = address.ok_or("the address cannot be mailed")?;
+    let from = in_ascii(from);
+    let part = |content_type: ContentType, body: &str| SinglePart::builder().header(content_type).body(body.to_owned());
+    Message::builder()
+        .from(from.clone())
+        .to(Address::new(None, address))
+        .subject(mail.subject.clone())
+        .date(at.into())
+        .message_id(Some(format!("<{id}@{}>", from.email.domain())))
+        // Prevents automatic replies (RFC 3834).
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
+                .singlepart(part(ContentType::TEXT_HTML, &mail.html)),
+        )
+        .map_err(|error| format!("the message cannot be built: {error}"))
+}
+
+/// With the ASCII form of the domain: not every server accepts UTF-8 in headers (RFC 6532).
+fn in_ascii(from: &Address) -> Address {
+    let domain = idna::domain_to_ascii(from.email.domain()).ok();
+    let email = domain.and_then(|domain| lettre::Address::new(from.email.user(), domain).ok());
+    Address::new(from.name.clone(), email.unwrap_or_else(|| from.email.clone()))
+}
+
+fn text_of(reply: &Response) -> String {
+    let lines: Vec<&str> = reply.message().collect();
+    clean(&format!("{} {}", reply.code(), lines.join(" ")))
+}
+
+/// Decides whether the server or the mail was the problem. The reply alone does not tell: a greeting, a refused password
+/// and a refused recipient can all be 5xx. But a server that still accepts commands is there.
+async fn classify(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
+    let reason = clean(&refusal.to_string());
     if let Refusal::Away(_) = refusal {
-        return DeliveryError::ServerAway(clean(&refusal.to_string()));
+        return DeliveryError::ServerAway(reason);
     }
     match smtp.probe().await {
-        Err(reason) => DeliveryError::ServerAway(clean(&reason.to_string())),
-        Ok(()) if refusal.is_permanent() => DeliveryError::Permanent(clean(&refusal.to_string())),
-        Ok(()) => DeliveryError::Temporary(clean(&refusal.to_string())),
+        Err(away) => DeliveryError::ServerAway(clean(&away.to_string())),
+        Ok(()) if refusal.is_permanent() => DeliveryError::Permanent(reason),
+        Ok(()) => DeliveryError::Temporary(reason),
     }
 }
 
-/// What a server says, or an error that quotes it, as the database can hold it and a terminal show it. A NUL would fail
-/// the statement that writes down that the mail left, and it would leave again and again.
+/// What the database can store and a terminal can show. A NUL would fail the statement that marks the mail as sent, and
+/// the mail would be sent again and again.
 fn clean(text: &str) -> String {
-    text.chars().take(TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(REPLY_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 async fn put(
@@ -127,15 +152,8 @@ async fn put(
     at: DateTime<Utc>,
     message: &Message,
 ) -> Result<String, DeliveryError> {
-    let mail = Mail {
-        id,
-        to: to.to_owned(),
-        subject: mail.subject.clone(),
-        sent_at: at,
-        text: mail.text.clone(),
-        html: mail.html.clone(),
-        links: links(&mail.text),
-    };
+    let MailContent { subject, text, html } = mail.clone();
+    let mail = Mail { id, to: to.to_owned(), subject, sent_at: at, links: links(&text), text, html };
     let put = mailbox.put(mail, message.formatted()).await;
     put.map_err(|error| DeliveryError::Temporary(format!("the mailbox cannot be written to: {error}")))?;
     Ok(format!("put into the development mailbox as /dev/mailbox/{id}"))

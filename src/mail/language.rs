@@ -1,4 +1,4 @@
-//! Languages: which one a client asks for, and the words that are made and not written in a template.
+//! Which languages a client accepts, and the times, durations and devices in mails.
 
 use std::time::Duration;
 
@@ -6,25 +6,12 @@ use chrono::{DateTime, Datelike as _, Utc};
 
 use crate::request::device_name;
 
-const GERMAN_MONTHS: [&str; 12] = [
-    "Januar",
-    "Februar",
-    "März",
-    "April",
-    "Mai",
-    "Juni",
-    "Juli",
-    "August",
-    "September",
-    "Oktober",
-    "November",
-    "Dezember",
-];
+const GERMAN_MONTHS: &str = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember";
 
-/// The languages of an `Accept-Language` header, the dearest first, without their regions (RFC 9110, section 12.5.4).
+/// The languages of an `Accept-Language` header (RFC 9110, section 12.5.4), the preferred one first, without regions.
 pub(super) fn accepted(header: &str) -> Vec<String> {
     let mut ranges: Vec<(f32, String)> = header.split(',').take(32).filter_map(range).collect();
-    // Stable: of equals, the first named is the dearest.
+    // The sort is stable, so the order in the header decides between equals.
     ranges.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     ranges.into_iter().map(|(_, language)| language).collect()
 }
@@ -39,23 +26,22 @@ fn range(text: &str) -> Option<(f32, String)> {
     (quality > 0.0 && !language.is_empty()).then_some((quality, language))
 }
 
-/// A time in words.
 pub(super) fn when(language: &str, at: DateTime<Utc>) -> String {
     match language {
         "en" => at.format("%-d %B %Y at %H:%M UTC").to_string(),
         "de" => {
-            let month = GERMAN_MONTHS.get(at.month0() as usize).copied().unwrap_or_default();
+            let month = GERMAN_MONTHS.split(' ').nth(at.month0() as usize).unwrap_or_default();
             format!("{}. {month} {} um {} UTC", at.day(), at.year(), at.format("%H:%M"))
         }
         _ => at.format("%Y-%m-%d %H:%M UTC").to_string(),
     }
 }
 
-/// The program that asked, in words: never its own, which could be anybody's message to the reader.
+/// Never the program's own `User-Agent`, in which a stranger could write to the reader.
 pub(super) fn device(language: &str, user_agent: Option<&str>) -> String {
     let name = device_name(user_agent);
     match (language, name.as_str()) {
-        ("de", "an unnamed program") => "einem Programm ohne Namen".to_owned(),
+        ("de", "an unnamed program") => "einem unbekannten Programm".to_owned(),
         ("de", "an Android app") => "einer Android-App".to_owned(),
         ("de", "an Apple app") => "einer Apple-App".to_owned(),
         ("de", "a Python script") => "einem Python-Skript".to_owned(),
@@ -64,7 +50,7 @@ pub(super) fn device(language: &str, user_agent: Option<&str>) -> String {
     }
 }
 
-/// A lifetime in words, in the largest unit that says it exactly.
+/// In the largest unit without a remainder.
 pub(super) fn lifetime(language: &str, ttl: Duration) -> String {
     let seconds = ttl.as_secs();
     let units: [(u64, [&str; 4], &str); 4] = [
@@ -73,7 +59,7 @@ pub(super) fn lifetime(language: &str, ttl: Duration) -> String {
         (60, ["minute", "minutes", "Minute", "Minuten"], "min"),
         (1, ["second", "seconds", "Sekunde", "Sekunden"], "s"),
     ];
-    // A single day is better known as 24 hours.
+    // One day is given as 24 hours.
     let exact =
         units.iter().find(|(length, ..)| seconds.is_multiple_of(*length) && (*length < 86_400 || seconds > *length));
     let Some((length, names, symbol)) = exact else {
@@ -104,19 +90,19 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_said_in_the_largest_exact_unit() {
-        let said = |seconds| lifetime("en", Duration::from_secs(seconds));
-        assert_eq!(said(86_400), "24 hours");
-        assert_eq!(said(172_800), "2 days");
-        assert_eq!(said(3600), "1 hour");
-        assert_eq!(said(1800), "30 minutes");
-        assert_eq!(said(90), "90 seconds");
+    fn lifetimes_are_in_the_largest_unit_without_a_remainder() {
+        let text = |seconds| lifetime("en", Duration::from_secs(seconds));
+        assert_eq!(text(86_400), "24 hours");
+        assert_eq!(text(172_800), "2 days");
+        assert_eq!(text(3600), "1 hour");
+        assert_eq!(text(1800), "30 minutes");
+        assert_eq!(text(90), "90 seconds");
         assert_eq!(lifetime("de", Duration::from_secs(3600)), "1 Stunde");
         assert_eq!(lifetime("fr", Duration::from_secs(1800)), "30 min");
     }
 
     #[test]
-    fn times_are_said_in_the_language() {
+    fn times_are_in_the_language() {
         let at = DateTime::from_timestamp(1_772_323_800, 0).unwrap_or_default();
         assert_eq!(when("en", at), "1 March 2026 at 00:10 UTC");
         assert_eq!(when("de", at), "1. März 2026 um 00:10 UTC");

@@ -1,7 +1,7 @@
-//! How many mails an address gets: what exceeds waits.
+//! How many mails an address gets. What exceeds the limits is sent later.
 //!
-//! If there were no limit, anybody could have this service fill somebody's inbox; if a mail were dropped instead of
-//! delayed, a promise would be broken.
+//! Without limits anyone could flood an inbox through this service. If mails were dropped instead, a person who was told
+//! that a mail is coming would wait for nothing.
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::dsl::exists;
@@ -16,51 +16,45 @@ use crate::db::schema::{outbox, sent_mails, users};
 use super::MailKind;
 
 /// Between two mails to one address.
-const APART: Duration = Duration::seconds(60);
-/// Mails to one address within an hour.
-const PER_HOUR: usize = 10;
-/// Mails to one address within a day.
-const PER_DAY: usize = 30;
+const MIN_INTERVAL: Duration = Duration::seconds(60);
+const MAX_PER_HOUR: usize = 10;
+const MAX_PER_DAY: usize = 30;
 /// Between two "you already have an account" to one address.
-const NOTICES_APART: Duration = Duration::hours(1);
+const MIN_NOTICE_INTERVAL: Duration = Duration::hours(1);
 
-/// How long a departure is remembered.
+/// How long `sent_mails` keeps a row.
 pub const SENT_MAILS_TTL: Duration = Duration::days(1);
 
-/// Lets a mail leave `now`, and remembers it; or says when it may. Mails to one address come one after the other,
-/// on all instances.
-///
-/// # Errors
-/// Those of the database.
+/// Permits a mail to be sent now, and counts it; or returns when it may be sent. One mail per address at a time, across
+/// all instances.
 pub(super) async fn reserve_send(
     conn: &mut Connection,
     mail_id: Uuid,
     canonical: &str,
-    mail: MailKind,
+    kind: MailKind,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<DateTime<Utc>>> {
     lock(conn, canonical).await?;
-    let departed: Vec<(DateTime<Utc>, String)> = sent_mails::table
+    let sent: Vec<(DateTime<Utc>, String)> = sent_mails::table
         .filter(sent_mails::canonical.eq(canonical))
         .filter(sent_mails::sent_at.gt(now - SENT_MAILS_TTL))
-        // A second try of the same mail is no second mail.
+        // Another attempt at the same mail does not count twice.
         .filter(sent_mails::mail_id.ne(mail_id))
         .order(sent_mails::sent_at.desc())
         .select((sent_mails::sent_at, sent_mails::kind))
         .load(conn)
         .await?;
-    let may_leave_at = earliest(&departed, mail).unwrap_or(now);
-    if may_leave_at > now {
-        return Ok(Some(may_leave_at));
+    if let Some(at) = earliest(&sent, kind).filter(|at| *at > now) {
+        return Ok(Some(at));
     }
-    if mail == MailKind::ConfirmEmail && is_after_another(conn, mail_id, canonical, now).await? {
-        return Ok(Some(now + APART));
+    if kind == MailKind::ConfirmEmail && is_after_another(conn, mail_id, canonical, now).await? {
+        return Ok(Some(now + MIN_INTERVAL));
     }
     diesel::insert_into(sent_mails::table)
         .values((
             sent_mails::mail_id.eq(mail_id),
             sent_mails::canonical.eq(canonical),
-            sent_mails::kind.eq(mail.name()),
+            sent_mails::kind.eq(kind.name()),
             sent_mails::sent_at.eq(now),
         ))
         .on_conflict(sent_mails::mail_id)
@@ -71,16 +65,21 @@ pub(super) async fn reserve_send(
     Ok(None)
 }
 
-/// Locks the sent_mails of an address until the transaction ends. Not the row of the address: the target of a change and
-/// the address of an account that is gone have none. Whoever has this lock waits for no other but that of their own
-/// departure, which is held by nobody who waits for this one.
+/// Takes back what [`reserve_send`] counted, because the mail was not sent.
+pub(super) async fn release_send(conn: &mut Connection, mail_id: Uuid) -> QueryResult<usize> {
+    diesel::delete(sent_mails::table.find(mail_id)).execute(conn).await
+}
+
+/// Until the transaction ends. Not a lock on the row in `addresses`: the new address of a change and the address of a
+/// deleted account may have none. No deadlock: while holding this lock, a transaction waits only for the `sent_mails` row
+/// of its own mail, and no transaction that holds that row waits for this lock.
 async fn lock(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
     let lock = diesel::sql_query("select pg_advisory_xact_lock(hashtextextended($1, 0))");
     lock.bind::<Text, _>(canonical).execute(conn).await.map(drop)
 }
 
-/// Whether another account of the address was promised its confirmation earlier, and that is due as well: it is claimed
-/// at the same moment, and whichever came first to the lock would leave first.
+/// Whether an earlier confirmation mail for another account of the address is due as well. Both were claimed at the same
+/// moment, and without this, the one that gets the lock first would be sent first.
 async fn is_after_another(
     conn: &mut Connection,
     mail_id: Uuid,
@@ -97,41 +96,30 @@ async fn is_after_another(
     diesel::select(exists(earlier)).get_result(conn).await
 }
 
-/// When the next mail may leave, after those that `departed`, the latest first.
-fn earliest(departed: &[(DateTime<Utc>, String)], mail: MailKind) -> Option<DateTime<Utc>> {
-    let at = |index: usize| departed.get(index).map(|(sent_at, _)| *sent_at);
+/// When the next mail may be sent, after those that were `sent`, the latest first.
+fn earliest(sent: &[(DateTime<Utc>, String)], kind: MailKind) -> Option<DateTime<Utc>> {
+    let at = |index: usize| sent.get(index).map(|(sent_at, _)| *sent_at);
     let mut bounds = vec![
-        at(0).map(|sent_at| sent_at + APART),
-        at(PER_HOUR - 1).map(|sent_at| sent_at + Duration::hours(1)),
-        at(PER_DAY - 1).map(|sent_at| sent_at + Duration::days(1)),
+        at(0).map(|sent_at| sent_at + MIN_INTERVAL),
+        at(MAX_PER_HOUR - 1).map(|sent_at| sent_at + Duration::hours(1)),
+        at(MAX_PER_DAY - 1).map(|sent_at| sent_at + Duration::days(1)),
     ];
-    if mail == MailKind::AlreadyRegistered {
-        let last = departed.iter().find(|(_, name)| name == mail.name());
-        bounds.push(last.map(|(sent_at, _)| *sent_at + NOTICES_APART));
+    if kind == MailKind::AlreadyRegistered {
+        let last = sent.iter().find(|(_, name)| name == kind.name());
+        bounds.push(last.map(|(sent_at, _)| *sent_at + MIN_NOTICE_INTERVAL));
     }
     bounds.into_iter().flatten().max()
-}
-
-/// Forgets a departure that came to nothing.
-///
-/// # Errors
-/// Those of the database.
-pub(super) async fn release_send(conn: &mut Connection, mail_id: Uuid) -> QueryResult<usize> {
-    diesel::delete(sent_mails::table.find(mail_id)).execute(conn).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn departed(seconds_ago: &[i64], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, String)> {
-        let left = |ago: &i64| (now - Duration::seconds(*ago), MailKind::ConfirmEmail.name().to_owned());
-        seconds_ago.iter().map(left).collect()
-    }
-
     fn wait(seconds_ago: &[i64]) -> i64 {
         let now = Utc::now();
-        earliest(&departed(seconds_ago, now), MailKind::ConfirmEmail).map_or(0, |at| (at - now).num_seconds())
+        let sent = |ago: &i64| (now - Duration::seconds(*ago), MailKind::ConfirmEmail.name().to_owned());
+        let sent: Vec<_> = seconds_ago.iter().map(sent).collect();
+        earliest(&sent, MailKind::ConfirmEmail).map_or(0, |at| (at - now).num_seconds())
     }
 
     #[test]
@@ -147,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn word_to_an_owner_goes_once_an_hour() {
+    fn an_owner_gets_one_notice_an_hour() {
         let now = Utc::now();
         let notice = |ago| (now - Duration::seconds(ago), MailKind::AlreadyRegistered.name().to_owned());
         let at = earliest(&[notice(600)], MailKind::AlreadyRegistered);

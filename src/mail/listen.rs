@@ -1,6 +1,6 @@
-//! Word from other instances that a mail was promised, by `LISTEN` and `NOTIFY`.
+//! `LISTEN` for the `NOTIFY` of other instances that have queued a mail.
 //!
-//! Without it a mail that is promised on an instance which then dies waits for the slow poll of the others, no more.
+//! Without it, a mail whose instance dies before sending it would wait until another one polls.
 
 use std::time::Duration;
 
@@ -11,28 +11,26 @@ use crate::db::{Db, DbError};
 
 use super::outbox::CHANNEL;
 
-/// How long to wait before the connection is made anew.
-const AGAIN: Duration = Duration::from_secs(5);
+const RECONNECT_AFTER: Duration = Duration::from_secs(5);
 
-/// Calls `wake` for each word, until the future is dropped.
+/// Calls `wake` at each notification, until the future is dropped.
 pub(super) async fn run(db: &Db, wake: impl Fn()) {
-    db.wait_until_migrated().await;
     loop {
         if let Err(error) = listen(db, &wake).await {
-            log::debug!("not listening for promised mails, trying again: {error}");
+            log::debug!("not listening for queued mails, reconnecting: {error}");
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RECONNECT_AFTER).await;
     }
 }
 
 async fn listen(db: &Db, wake: &impl Fn()) -> Result<(), DbError> {
     let mut connection = db.connect_alone().await?;
     connection.batch_execute(&format!("listen {CHANNEL}")).await?;
-    // What was promised while nobody listened.
+    // For what was queued while there was no connection.
     wake();
-    let mut words = std::pin::pin!(connection.notifications_stream());
-    while let Some(word) = words.next().await {
-        word?;
+    let mut notifications = std::pin::pin!(connection.notifications_stream());
+    while let Some(notification) = notifications.next().await {
+        notification?;
         wake();
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The development mailbox: the mails that would have been sent, as files in the data directory.
 //!
-//! It holds live links, so it exists only where its reader owns the machine; see `DEV_MAILBOX`.
+//! Its links work for anyone who can read it, so it is for development only; see `DEV_MAILBOX`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,46 +12,35 @@ use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Mails kept at most; the oldest go first.
-const KEPT: usize = 1000;
+const MAX_MAILS: usize = 1000;
 
 /// A mail in the development mailbox.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Mail {
-    /// Its identity.
     pub id: Uuid,
-    /// The address that it went to.
     #[schema(example = "ada@example.com")]
     pub to: String,
-    /// One line.
     pub subject: String,
-    /// When it was delivered here.
     pub sent_at: DateTime<Utc>,
-    /// The text part.
     pub text: String,
-    /// The HTML part.
     pub html: String,
     /// The links of the text part, in order.
     pub links: Vec<String>,
 }
 
-/// A folder of mails, one file each, named by identity and so by age.
+/// A folder with two files per mail: its parts as JSON, and its source.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
     folder: Arc<PathBuf>,
 }
 
 impl Mailbox {
-    /// The mailbox in `folder`, which is made when the first mail comes.
-    #[must_use]
+    /// The first mail creates the folder.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder: Arc::new(folder) }
     }
 
-    /// Puts a mail in, with the source of its message. The same mail again replaces itself.
-    ///
-    /// # Errors
-    /// The folder cannot be written to.
+    /// Stores a mail, in place of one with the same id.
     pub async fn put(&self, mail: Mail, source: Vec<u8>) -> io::Result<()> {
         let folder = Arc::clone(&self.folder);
         blocking(move || {
@@ -59,45 +48,31 @@ impl Mailbox {
             let draft = folder.join(format!("{}.draft", mail.id));
             std::fs::write(source_of(&folder, mail.id), source)?;
             std::fs::write(&draft, serde_json::to_vec(&mail)?)?;
-            // A rename, so that nobody ever reads half a mail.
+            // A reader must not see half a mail.
             std::fs::rename(draft, mail_of(&folder, mail.id))?;
-            ids(&folder)?.into_iter().skip(KEPT).try_for_each(|id| remove(&folder, id))
+            ids(&folder)?.into_iter().skip(MAX_MAILS).try_for_each(|id| remove(&folder, id))
         })
         .await
     }
 
-    /// The mails, newest first.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
+    /// The newest first.
     pub async fn list(&self) -> io::Result<Vec<Mail>> {
         let folder = Arc::clone(&self.folder);
         blocking(move || ids(&folder)?.into_iter().filter_map(|id| read(&folder, id).transpose()).collect()).await
     }
 
-    /// One mail.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
     pub async fn find(&self, id: Uuid) -> io::Result<Option<Mail>> {
         let folder = Arc::clone(&self.folder);
         blocking(move || read(&folder, id)).await
     }
 
-    /// The source of a mail, as it would have been sent.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
+    /// The message as it would have been sent.
     pub async fn find_source(&self, id: Uuid) -> io::Result<Option<String>> {
         let folder = Arc::clone(&self.folder);
         let source = blocking(move || existing(std::fs::read(source_of(&folder, id)))).await?;
         Ok(source.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Empties the mailbox.
-    ///
-    /// # Errors
-    /// The folder cannot be written to.
     pub async fn clear(&self) -> io::Result<()> {
         let folder = Arc::clone(&self.folder);
         blocking(move || ids(&folder)?.into_iter().try_for_each(|id| remove(&folder, id))).await
@@ -105,7 +80,6 @@ impl Mailbox {
 }
 
 /// The http and https links of a text.
-#[must_use]
 pub fn links(text: &str) -> Vec<String> {
     let is_link = |word: &&str| word.starts_with("https://") || word.starts_with("http://");
     text.split_whitespace().filter(is_link).map(ToOwned::to_owned).collect()
@@ -115,7 +89,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// Newest first: the identities are UUIDv7.
+/// The newest first, because UUIDv7 sorts by time.
 fn ids(folder: &Path) -> io::Result<Vec<Uuid>> {
     let Some(entries) = existing(std::fs::read_dir(folder))? else {
         return Ok(Vec::new());
@@ -145,7 +119,7 @@ fn source_of(folder: &Path, id: Uuid) -> PathBuf {
     folder.join(format!("{id}.eml"))
 }
 
-/// Removes a mail; one that another instance removed first is gone as well.
+/// It is no error if another instance was faster.
 fn remove(folder: &Path, id: Uuid) -> io::Result<()> {
     existing(std::fs::remove_file(mail_of(folder, id)))?;
     existing(std::fs::remove_file(source_of(folder, id))).map(drop)

@@ -1,10 +1,8 @@
-//! Mail: mails, the queue that they wait in, and the worker that delivers them.
+//! Email: queued in the transaction that causes it, then composed and delivered by a worker.
 //!
-//! A mail is queued in the transaction that promises it and sent by nobody else than the worker, which mints the
-//! link at that moment. If a mail were sent inside a request, a slow mail server would be a slow sign-up; if it were
-//! not in the transaction, a crash would lose it.
+//! If a request sent its mail itself, a slow mail server would make sign-up slow. If the mail were queued outside the
+//! transaction, a crash could lose it.
 
-mod built_in;
 mod compose;
 mod content;
 mod delivery;
@@ -13,10 +11,7 @@ mod language;
 mod limits;
 mod listen;
 pub mod mailbox;
-mod message;
-mod new_mail;
 pub mod outbox;
-mod recipient;
 mod smtp;
 pub mod status;
 mod templates;
@@ -28,6 +23,6 @@ pub use delivery::{Delivery, DeliveryError};
 pub use diagnose::diagnose;
 pub use limits::SENT_MAILS_TTL;
 pub use mailbox::Mailbox;
-pub use new_mail::NewMail;
-pub use templates::{TemplateError, Templates};
+pub use outbox::NewMail;
+pub use templates::{MailTemplateError, MailTemplates};
 pub use worker::{MailHealth, MailWaker, Mailer};

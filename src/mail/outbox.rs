@@ -1,9 +1,9 @@
-//! The queue: rows that promise a mail. They take a connection, so that the promise is part of the flow's
-//! transaction.
+//! The outbox: a row for each mail, from the transaction that causes it until clean-up. It holds who and why, never a
+//! link.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,56 +13,68 @@ use crate::db::schema::{outbox, users};
 use crate::request::RequestContext;
 use crate::user::UserId;
 
-use super::{MailKind, NewMail};
+use super::MailKind;
 
-/// Where instances tell each other that a mail was promised.
+/// The channel on which instances tell each other that the outbox has changed.
 pub const CHANNEL: &str = "vestibule_mails";
 
-/// A promised mail, claimed by this instance until its claim ends.
+/// A mail to queue.
+#[derive(Clone, Debug)]
+pub struct NewMail {
+    kind: MailKind,
+    /// Deleting the account deletes the mail.
+    user_id: Option<UserId>,
+    /// `None` for the address that the account, or the change, has when the mail is sent.
+    address: Option<String>,
+    email_change_id: Option<Uuid>,
+}
+
+impl NewMail {
+    pub fn to_account(kind: MailKind, user_id: UserId) -> Self {
+        Self { kind, user_id: Some(user_id), address: None, email_change_id: None }
+    }
+
+    pub fn to_address(kind: MailKind, user_id: UserId, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..Self::to_account(kind, user_id) }
+    }
+
+    pub fn account_deleted(address: &str) -> Self {
+        Self { kind: MailKind::AccountDeleted, user_id: None, address: Some(address.to_owned()), email_change_id: None }
+    }
+
+    pub fn about_change(kind: MailKind, user_id: UserId, email_change_id: Uuid) -> Self {
+        Self { email_change_id: Some(email_change_id), ..Self::to_account(kind, user_id) }
+    }
+}
+
+/// A queued mail that this instance has claimed.
 #[derive(Clone, Debug, QueryableByName)]
-pub struct Claimed {
-    /// Its identity, from which its `Message-ID` is made.
-    #[diesel(sql_type = diesel::sql_types::Uuid)]
+#[diesel(table_name = outbox, check_for_backend(diesel::pg::Pg))]
+pub struct OutboxMail {
+    /// Also in its `Message-ID`.
     pub id: Uuid,
-    /// The account that it is for; none after its deletion.
-    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+    /// `None` after the account was deleted.
     pub user_id: Option<Uuid>,
-    /// Where it goes, if not to the address of the account.
-    #[diesel(sql_type = Nullable<Text>)]
     pub address: Option<String>,
-    /// The change of address that it is about.
-    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
     pub email_change_id: Option<Uuid>,
-    /// Which mail, see [`MailKind`].
-    #[diesel(sql_type = Text)]
     pub kind: String,
-    /// Who caused it, see [`RequestContext`].
-    #[diesel(sql_type = Jsonb)]
+    /// A [`RequestContext`].
     pub request_context: Value,
-    /// Tries, this one included.
-    #[diesel(sql_type = Integer)]
+    /// This attempt included.
     pub attempts: i32,
-    /// When it was promised.
-    #[diesel(sql_type = Timestamptz)]
     pub queued_at: DateTime<Utc>,
-    /// The end of the claim.
+    /// With the id, this identifies the claim.
     #[diesel(sql_type = Timestamptz)]
     pub claimed_until: DateTime<Utc>,
 }
 
-/// Promises a mail. One that is promised already, and has not left, is not promised twice.
-///
-/// # Errors
-/// Those of the database.
-pub async fn insert(conn: &mut Connection, promise: NewMail, request: &RequestContext) -> QueryResult<usize> {
-    insert_all(conn, vec![promise], request).await
+/// Queues a mail, unless the same mail is queued already. Returns how many were queued.
+pub async fn insert(conn: &mut Connection, mail: NewMail, request: &RequestContext) -> QueryResult<usize> {
+    insert_all(conn, vec![mail], request).await
 }
 
-/// Promises the confirmation mail to each unconfirmed account of an address, the newest first: that of whoever asks
-/// is rarely the oldest.
-///
-/// # Errors
-/// Those of the database.
+/// Queues the confirmation mail of each unconfirmed account of an address, the newest first: the oldest is the least
+/// likely to belong to the person who asks.
 pub async fn insert_for_unconfirmed(
     conn: &mut Connection,
     email_canonical: &str,
@@ -77,57 +89,49 @@ pub async fn insert_for_unconfirmed(
         .for_key_share()
         .load(conn)
         .await?;
-    let promise = |id| NewMail::to_account(MailKind::ConfirmEmail, UserId(id));
-    insert_all(conn, unconfirmed.into_iter().map(promise).collect(), request).await
+    let mail = |id| NewMail::to_account(MailKind::ConfirmEmail, UserId(id));
+    insert_all(conn, unconfirmed.into_iter().map(mail).collect(), request).await
 }
 
-async fn insert_all(conn: &mut Connection, promises: Vec<NewMail>, request: &RequestContext) -> QueryResult<usize> {
+async fn insert_all(conn: &mut Connection, mails: Vec<NewMail>, request: &RequestContext) -> QueryResult<usize> {
     let context = serde_json::to_value(request).map_err(|e| diesel::result::Error::SerializationError(e.into()))?;
-    let rows: Vec<_> = promises
-        .into_iter()
-        .map(|promise| {
-            (
-                outbox::id.eq(Uuid::now_v7()),
-                outbox::user_id.eq(promise.user_id.map(|id| id.0)),
-                outbox::address.eq(promise.address),
-                outbox::email_change_id.eq(promise.email_change_id),
-                outbox::kind.eq(promise.kind.name()),
-                outbox::request_context.eq(&context),
-                outbox::state.eq("queued"),
-                outbox::queued_at.eq(request.at),
-                outbox::due_at.eq(request.at),
-                outbox::attempts.eq(0),
-                outbox::waits_for_server.eq(false),
-            )
-        })
-        .collect();
-    let promised = diesel::insert_into(outbox::table).values(rows).on_conflict_do_nothing().execute(conn).await?;
-    if promised > 0 {
+    let row = |mail: NewMail| {
+        (
+            outbox::id.eq(Uuid::now_v7()),
+            outbox::user_id.eq(mail.user_id.map(|id| id.0)),
+            outbox::address.eq(mail.address),
+            outbox::email_change_id.eq(mail.email_change_id),
+            outbox::kind.eq(mail.kind.name()),
+            outbox::request_context.eq(&context),
+            outbox::state.eq("queued"),
+            outbox::queued_at.eq(request.at),
+            outbox::due_at.eq(request.at),
+            outbox::attempts.eq(0),
+            outbox::waits_for_server.eq(false),
+        )
+    };
+    let rows: Vec<_> = mails.into_iter().map(row).collect();
+    let queued = diesel::insert_into(outbox::table).values(rows).on_conflict_do_nothing().execute(conn).await?;
+    if queued > 0 {
         notify(conn).await?;
     }
-    Ok(promised)
+    Ok(queued)
 }
 
-/// Has all instances look at the queue; heard when the transaction commits.
-///
-/// # Errors
-/// Those of the database.
+/// Wakes the workers of all instances when the transaction commits.
 pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
     diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await
 }
 
-/// Claims up to `limit` mails that are due, until `until`, the earliest first. Others skip what is being claimed; a claim whose holder
-/// died ends by itself. A mail that only a later version knows waits for one: while instances are replaced, both are
-/// there.
-///
-/// # Errors
-/// Those of the database.
+/// Claims up to `limit` mails that are due, the earliest first, until `until`. A claim that ends without a result, because
+/// its instance was killed, can be taken over. Kinds that only a later version knows are left to it: both run while
+/// instances are being replaced.
 pub async fn claim(
     conn: &mut Connection,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
     limit: i32,
-) -> QueryResult<Vec<Claimed>> {
+) -> QueryResult<Vec<OutboxMail>> {
     diesel::sql_query(
         "with claimed as ( \
              update outbox set claimed_until = $2, attempts = attempts + 1 \
@@ -146,14 +150,11 @@ pub async fn claim(
     .await
 }
 
-/// When the next mail that this version knows becomes due or its claim ends; `None` without one.
-///
-/// # Errors
-/// Those of the database.
+/// When the next mail becomes due, or its claim ends.
 pub async fn next_due_at(conn: &mut Connection) -> QueryResult<Option<DateTime<Utc>>> {
     #[derive(QueryableByName)]
     struct Next {
-        #[diesel(sql_type = diesel::sql_types::Nullable<Timestamptz>)]
+        #[diesel(sql_type = Nullable<Timestamptz>)]
         at: Option<DateTime<Utc>>,
     }
     let next: Next = diesel::sql_query(
@@ -165,102 +166,71 @@ pub async fn next_due_at(conn: &mut Connection) -> QueryResult<Option<DateTime<U
     Ok(next.at)
 }
 
-/// Marks a mail as sent. `reply` is what the server said.
-///
-/// # Errors
-/// Those of the database.
-pub async fn set_sent(conn: &mut Connection, mail: &Claimed, now: DateTime<Utc>, reply: &str) -> QueryResult<usize> {
-    diesel::update(mine(mail))
-        .set((
-            outbox::state.eq("sent"),
-            outbox::sent_at.eq(now),
-            outbox::last_reply.eq(reply),
-            outbox::claimed_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await
-}
-
-/// Puts a mail back that did not leave, to be tried again at `due_at`; or, if it `waits_for_server`, as soon as the
-/// mail server is back. Other instances, whose way to a server may be open, are told: they thought it was being sent.
-///
-/// # Errors
-/// Those of the database.
-pub async fn set_delayed(
-    conn: &mut Connection,
-    mail: &Claimed,
-    due_at: DateTime<Utc>,
-    reply: &str,
-    waits_for_server: bool,
-) -> QueryResult<usize> {
-    if waits_for_server {
-        notify(conn).await?;
-    }
-    diesel::update(mine(mail))
-        .set((
-            outbox::due_at.eq(due_at),
-            outbox::last_reply.eq(reply),
-            outbox::waits_for_server.eq(waits_for_server),
-            outbox::claimed_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await
-}
-
-/// Puts a mail back untried, until its address may get one again.
-///
-/// # Errors
-/// Those of the database.
-pub async fn set_postponed(conn: &mut Connection, mail: &Claimed, due_at: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(mine(mail))
-        .set((
-            outbox::due_at.eq(due_at),
-            outbox::attempts.eq(mail.attempts - 1),
-            outbox::claimed_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await
-}
-
-/// Makes due at `now` what waits for the mail server.
-///
-/// # Errors
-/// Those of the database.
-pub async fn set_due_after_outage(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
-    let waiting = outbox::table.filter(outbox::state.eq("queued")).filter(outbox::waits_for_server);
-    diesel::update(waiting).set((outbox::due_at.eq(now), outbox::waits_for_server.eq(false))).execute(conn).await
-}
-
-/// Prolongs a claim that is still ours.
-///
-/// # Errors
-/// Those of the database.
-pub async fn prolong(conn: &mut Connection, mail: &mut Claimed, until: DateTime<Utc>) -> QueryResult<()> {
-    let prolonged = diesel::update(mine(mail)).set(outbox::claimed_until.eq(until)).execute(conn).await?;
-    if prolonged == 1 {
+pub async fn extend_claim(conn: &mut Connection, mail: &mut OutboxMail, until: DateTime<Utc>) -> QueryResult<()> {
+    if diesel::update(claimed(mail)).set(outbox::claimed_until.eq(until)).execute(conn).await? == 1 {
         mail.claimed_until = until;
     }
     Ok(())
 }
 
-/// Gives a mail up, with the reason.
-///
-/// # Errors
-/// Those of the database.
-pub async fn set_failed(conn: &mut Connection, mail: &Claimed, reason: &str) -> QueryResult<usize> {
-    diesel::update(mine(mail))
-        .set((
-            outbox::state.eq("failed"),
-            outbox::last_reply.eq(reason),
-            outbox::claimed_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await
+pub async fn set_sent(conn: &mut Connection, mail: &OutboxMail, now: DateTime<Utc>, reply: &str) -> QueryResult<usize> {
+    let sent = Changes { state: Some("sent"), sent_at: Some(now), last_reply: Some(reply), ..Changes::default() };
+    end_claim(conn, mail, sent).await
 }
 
-/// The row, as long as the claim is ours: who lost it must not overrule who has it now.
+pub async fn set_failed(conn: &mut Connection, mail: &OutboxMail, reason: &str) -> QueryResult<usize> {
+    let failed = Changes { state: Some("failed"), last_reply: Some(reason), ..Changes::default() };
+    end_claim(conn, mail, failed).await
+}
+
+/// Has a mail tried again at `due_at`, or, if it `waits_for_server`, as soon as the mail server is back.
+pub async fn set_delayed(
+    conn: &mut Connection,
+    mail: &OutboxMail,
+    due_at: DateTime<Utc>,
+    reply: &str,
+    waits_for_server: bool,
+) -> QueryResult<usize> {
+    if waits_for_server {
+        // Another instance may reach the server, and sleeps because this mail was claimed.
+        notify(conn).await?;
+    }
+    let due_at = Some(due_at);
+    let waits_for_server = Some(waits_for_server);
+    end_claim(conn, mail, Changes { due_at, waits_for_server, last_reply: Some(reply), ..Changes::default() }).await
+}
+
+/// Has a mail wait until the limits of its address permit it. That was no attempt.
+pub async fn set_postponed(conn: &mut Connection, mail: &OutboxMail, due_at: DateTime<Utc>) -> QueryResult<usize> {
+    let attempts = Some(mail.attempts - 1);
+    end_claim(conn, mail, Changes { due_at: Some(due_at), attempts, ..Changes::default() }).await
+}
+
+/// Makes all mails due that wait for the mail server.
+pub async fn set_due_after_outage(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
+    let waiting = outbox::table.filter(outbox::state.eq("queued")).filter(outbox::waits_for_server);
+    diesel::update(waiting).set((outbox::due_at.eq(now), outbox::waits_for_server.eq(false))).execute(conn).await
+}
+
+/// What changes in the row; `None` leaves a column as it is.
+#[derive(Default, AsChangeset)]
+#[diesel(table_name = outbox)]
+struct Changes<'a> {
+    state: Option<&'a str>,
+    attempts: Option<i32>,
+    due_at: Option<DateTime<Utc>>,
+    sent_at: Option<DateTime<Utc>>,
+    waits_for_server: Option<bool>,
+    last_reply: Option<&'a str>,
+}
+
+async fn end_claim(conn: &mut Connection, mail: &OutboxMail, changes: Changes<'_>) -> QueryResult<usize> {
+    diesel::update(claimed(mail)).set((changes, outbox::claimed_until.eq(None::<DateTime<Utc>>))).execute(conn).await
+}
+
+/// The row, as long as the claim is ours. Otherwise we would overwrite the result of the instance that took it over.
 #[diesel::dsl::auto_type]
-fn mine<'a>(mail: &'a Claimed) -> _ {
+fn claimed<'a>(mail: &'a OutboxMail) -> _ {
     let id: Uuid = mail.id;
     let until: DateTime<Utc> = mail.claimed_until;
     outbox::table.filter(outbox::id.eq(id)).filter(outbox::state.eq("queued")).filter(outbox::claimed_until.eq(until))

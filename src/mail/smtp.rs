@@ -1,8 +1,8 @@
-//! The way to an SMTP server: connections that are used again, and never one that still owes a reply.
+//! Sends over SMTP on connections that are reused, but never one on which a reply is still outstanding.
 //!
-//! lettre waits for a reply for ever, and keeps the connection of a delivery that was given up on the way: a reply that
-//! comes late would pass for that to the next command, and a mail that was refused for one that left. So there are
-//! deadlines here, and whoever meets one throws all connections away.
+//! lettre waits for a reply forever, and keeps the connection of a delivery that was cancelled. A reply that arrives late
+//! would then be taken for the reply to the next command, and a refused mail for a sent one. So this module sets deadlines,
+//! and after a missed deadline it uses none of the connections again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,27 +14,27 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use crate::cause::with_causes;
 use crate::config::Secret;
 
-/// How long the server may take for one command; after that it is asked whether it is there at all.
+/// How long one command may take. After that a second connection checks whether the server is there at all.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the delivery of one letter may take with a server that is there.
+/// How long sending one mail may take while the server is there.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
-/// Mails on their way at once, and so connections to the server.
+/// How many mails are sent at once, each on a connection of its own.
 pub(super) const CONNECTIONS: usize = 4;
-/// How long a connection is kept for the next mail.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long an unused connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-type Transport = AsyncSmtpTransport<Tokio1Executor>;
+type Pool = AsyncSmtpTransport<Tokio1Executor>;
 
-/// Why a mail did not leave.
+/// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// The server, or the way to it, says so.
+    /// A reply, or an error of the connection.
     #[error("{}", with_causes(.0))]
     Said(#[from] SmtpError),
-    /// The server says nothing in time.
-    #[error("timed out: the server said nothing for {} s", .0.as_secs())]
+    /// No reply in time.
+    #[error("timed out: no reply for {} s", .0.as_secs())]
     Silent(Duration),
-    /// The server says nothing in time, and nothing to others either.
+    /// No reply in time, and none on another connection either.
     #[error("{0}")]
     Away(Box<Refusal>),
 }
@@ -45,34 +45,28 @@ impl Refusal {
     }
 }
 
-/// The way. Clones share their connections.
+/// Clones share the connections.
 #[derive(Clone)]
 pub(super) struct Smtp {
-    fresh: Arc<dyn Fn() -> Transport + Send + Sync>,
-    current: Arc<Mutex<Transport>>,
+    new_pool: Arc<dyn Fn() -> Pool + Send + Sync>,
+    pool: Arc<Mutex<Pool>>,
 }
 
 impl Smtp {
-    /// The way to `url`.
-    ///
-    /// # Errors
-    /// A URL that lettre cannot use.
+    /// Fails if lettre cannot use the URL.
     pub(super) fn new(url: &Secret) -> Result<Self, SmtpError> {
-        let builder = Transport::from_url(url.reveal())?
+        let builder = Pool::from_url(url.reveal())?
             .timeout(Some(COMMAND_TIMEOUT))
-            .pool_config(PoolConfig::new().max_size(CONNECTIONS as u32).idle_timeout(IDLE));
-        let fresh = Arc::new(move || builder.clone().build());
-        Ok(Self { current: Arc::new(Mutex::new(fresh())), fresh })
+            .pool_config(PoolConfig::new().max_size(CONNECTIONS as u32).idle_timeout(IDLE_TIMEOUT));
+        let new_pool = Arc::new(move || builder.clone().build());
+        Ok(Self { pool: Arc::new(Mutex::new(new_pool())), new_pool })
     }
 
-    /// Sends a message. A server that is slow has a minute, as long as it still answers others.
-    ///
-    /// # Errors
-    /// See [`Refusal`].
+    /// A slow server gets a minute, as long as it still replies on another connection.
     pub(super) async fn send(&self, message: Message) -> Result<Response, Refusal> {
-        let transport = self.transport();
+        let pool = self.pool();
         let sending = async {
-            let sending = transport.send(message);
+            let sending = pool.send(message);
             tokio::pin!(sending);
             if let Ok(result) = tokio::time::timeout(COMMAND_TIMEOUT, &mut sending).await {
                 return Ok(result?);
@@ -84,32 +78,29 @@ impl Smtp {
         };
         let sent = tokio::time::timeout(SEND_TIMEOUT, sending).await.unwrap_or(Err(Refusal::Silent(SEND_TIMEOUT)));
         if let Err(Refusal::Silent(_) | Refusal::Away(_)) = sent {
-            self.give_up();
+            self.replace_pool();
         }
         sent
     }
 
-    /// Whether the server takes mails, without sending one.
-    ///
-    /// # Errors
-    /// See [`Refusal`].
+    /// Whether the server accepts mail, without sending one.
     pub(super) async fn probe(&self) -> Result<(), Refusal> {
-        match tokio::time::timeout(COMMAND_TIMEOUT, self.transport().test_connection()).await {
-            // It greeted; whether it likes NOOP does not matter.
+        match tokio::time::timeout(COMMAND_TIMEOUT, self.pool().test_connection()).await {
+            // It greeted us. Its reply to NOOP does not matter.
             Ok(result) => Ok(result.map(drop)?),
             Err(_) => {
-                self.give_up();
+                self.replace_pool();
                 Err(Refusal::Silent(COMMAND_TIMEOUT))
             }
         }
     }
 
-    fn transport(&self) -> Transport {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn pool(&self) -> Pool {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Leaves all connections to those who still use them.
-    fn give_up(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = (self.fresh)();
+    /// Mails that are being sent keep their connections; all others get new ones.
+    fn replace_pool(&self) {
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = (self.new_pool)();
     }
 }

@@ -1,7 +1,7 @@
-//! The worker: takes promised mails from the queue, writes them, delivers them.
+//! The worker: claims due mails, composes and delivers them, and writes the results down.
 //!
-//! A mail is claimed, sent and then marked, in three steps: a crash between the last two sends it once more, with
-//! the same `Message-ID`, when the claim ends. No crash loses one.
+//! Claiming, sending and marking are three steps. After a crash between the last two, the mail is sent once more when its
+//! claim has ended, with the same `Message-ID`. No crash loses a mail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,49 +14,43 @@ use tokio::sync::Notify;
 
 use crate::db::DbError;
 
-use super::compose::{MailerParts, Plan};
-use super::outbox::{self, Claimed};
+use super::compose::{Composed, MailerParts};
+use super::outbox::{self, OutboxMail};
 use super::smtp::CONNECTIONS;
-use super::{DeliveryError, Templates, limits, listen};
+use super::{DeliveryError, MailTemplates, Mailbox, limits, listen};
 
-/// How long a claim lasts when nobody prolongs it: so long a mail waits whose instance was killed.
+/// How long a claim lasts, and so how long a mail waits whose instance was killed.
 const CLAIM: chrono::Duration = chrono::Duration::seconds(20);
-/// How often a claim is prolonged.
-const PROLONG: Duration = Duration::from_secs(5);
-/// How often the queue is looked at when nobody wakes the worker: for what other instances left behind.
-const POLL: Duration = Duration::from_secs(20);
-/// How often a database that is away is asked.
-const DATABASE_AGAIN: Duration = Duration::from_secs(2);
-/// How often a mail server that is away is asked.
-const SERVER_AGAIN: Duration = Duration::from_secs(4);
-/// Waits before the next try double from this to [`LONGEST_WAIT`], in seconds.
+const EXTEND_CLAIM_EVERY: Duration = Duration::from_secs(5);
+/// For mails that other instances left behind.
+const POLL_EVERY: Duration = Duration::from_secs(20);
+const RETRY_DATABASE_AFTER: Duration = Duration::from_secs(2);
+const PROBE_SERVER_EVERY: Duration = Duration::from_secs(4);
+/// The wait before the next attempt doubles from this to [`LONGEST_WAIT`], in seconds.
 const FIRST_WAIT: f64 = 5.0;
-/// Half an hour.
 const LONGEST_WAIT: f64 = 1800.0;
-/// How long a mail is tried before it is given up (RFC 5321, section 4.5.4.1, asks for more of relays; a link that is
-/// older is worth nothing).
+/// How long a mail is retried. RFC 5321, section 4.5.4.1, asks relays for more, but links expire earlier.
 const RETRY_FOR: chrono::Duration = chrono::Duration::hours(48);
-/// How often a mail is tried at least. While the server is away it is not tried, only the server is: after an outage of
-/// more than [`RETRY_FOR`] the first temporary refusal would be the last.
-const LEAST_TRIES: i32 = 20;
+/// The attempts that a mail gets in any case. During an outage mails are not tried, only the server is probed: after one
+/// longer than [`RETRY_FOR`], the first temporary refusal would otherwise be the last.
+const MIN_ATTEMPTS: i32 = 20;
 
-/// Whether mails leave, for `/health/ready`.
+/// For `/health/ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailHealth {
-    /// As far as is known.
     Ok,
-    /// The mail server is away; mails wait for it.
+    /// Mails wait for the server.
     ServerAway,
 }
 
-/// The worker, and the handle to wake it. Clones are one worker.
+/// Clones are handles of one worker.
 #[derive(Clone)]
 pub struct Mailer {
     inner: Arc<Inner>,
 }
 
-/// Wakes the worker after a mail was queued and committed: earlier, it would not see the mail. Without a worker, as in a
-/// command, it does nothing.
+/// Wakes the worker. Call it after the transaction that queued a mail is committed: before, the worker would not see the
+/// mail. Without a worker, as in a command, it does nothing.
 #[derive(Clone, Default)]
 pub struct MailWaker(Arc<Notify>);
 
@@ -72,8 +66,8 @@ struct Inner {
     is_server_away: AtomicBool,
 }
 
-/// What became of it.
 enum Outcome {
+    /// Sent, or no longer needed; with the server's reply, or the reason.
     Done(String),
     Postponed(DateTime<Utc>),
     Failed(DeliveryError),
@@ -81,7 +75,6 @@ enum Outcome {
 
 impl Mailer {
     /// A worker that does nothing until [`Mailer::run`].
-    #[must_use]
     pub fn new(parts: MailerParts) -> Self {
         Self { inner: Arc::new(Inner { parts, waker: MailWaker::default(), is_server_away: AtomicBool::new(false) }) }
     }
@@ -91,52 +84,47 @@ impl Mailer {
     }
 
     /// The development mailbox, if mails go there.
-    #[must_use]
-    pub fn mailbox(&self) -> Option<&super::Mailbox> {
+    pub fn mailbox(&self) -> Option<&Mailbox> {
         self.inner.parts.delivery.mailbox()
     }
 
-    /// What mails say.
-    #[must_use]
-    pub fn templates(&self) -> &Templates {
+    pub fn templates(&self) -> &MailTemplates {
         &self.inner.parts.templates
     }
 
-    /// Whether mails leave.
-    #[must_use]
     pub fn health(&self) -> MailHealth {
         if self.inner.is_server_away.load(Ordering::Relaxed) { MailHealth::ServerAway } else { MailHealth::Ok }
     }
 
-    /// Delivers mails until the future is dropped; one on its way is then sent again later.
+    /// Delivers mails until the future is dropped. Those that are being sent then are sent again later.
     pub async fn run(&self) {
         self.inner.parts.db.wait_until_migrated().await;
         tokio::join!(listen::run(&self.inner.parts.db, || self.inner.waker.wake()), self.deliver());
     }
 
     async fn deliver(&self) {
-        let mut on_their_way = FuturesUnordered::new();
+        let mut in_progress = FuturesUnordered::new();
         loop {
             if self.health() == MailHealth::ServerAway {
-                while on_their_way.next().await.is_some() {}
+                while in_progress.next().await.is_some() {}
                 self.inner.wait_for_server().await;
             }
-            let free = CONNECTIONS - on_their_way.len();
+            let free = CONNECTIONS - in_progress.len();
             let wait = match self.inner.claim(free).await {
-                // Whoever comes back frees a place; until then the queue need not be looked at.
-                _ if free == 0 => POLL,
+                // The next mail that is finished ends the wait.
+                _ if free == 0 => POLL_EVERY,
                 Ok(claimed) if claimed.is_empty() => self.inner.until_next_due().await,
                 Ok(claimed) => {
-                    on_their_way.extend(claimed.into_iter().map(|mail| self.inner.handle(mail)));
-                    if on_their_way.len() < CONNECTIONS { Duration::ZERO } else { POLL }
+                    in_progress.extend(claimed.into_iter().map(|mail| self.inner.handle(mail)));
+                    if in_progress.len() < CONNECTIONS { Duration::ZERO } else { POLL_EVERY }
                 }
                 Err(error) => {
-                    log::warn!("the mail queue cannot be read, trying again: {error}");
-                    DATABASE_AGAIN
+                    log::warn!("the outbox cannot be read, trying again: {error}");
+                    RETRY_DATABASE_AFTER
                 }
             };
             tokio::select! {
-                Some(()) = on_their_way.next() => {}
+                Some(()) = in_progress.next() => {}
                 () = self.inner.waker.0.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -145,7 +133,7 @@ impl Mailer {
 }
 
 impl Inner {
-    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, DbError> {
+    async fn claim(&self, limit: usize) -> Result<Vec<OutboxMail>, DbError> {
         let limit = i32::try_from(limit).unwrap_or(1);
         if limit == 0 {
             return Ok(Vec::new());
@@ -158,16 +146,16 @@ impl Inner {
         match self.parts.db.run(outbox::next_due_at).await {
             Ok(next) => {
                 let wait = next.and_then(|at| (at - self.parts.clock.now()).to_std().ok());
-                wait.map_or(POLL, |wait| wait.clamp(Duration::from_millis(50), POLL))
+                wait.map_or(POLL_EVERY, |wait| wait.clamp(Duration::from_millis(50), POLL_EVERY))
             }
-            Err(_) => DATABASE_AGAIN,
+            Err(_) => RETRY_DATABASE_AFTER,
         }
     }
 
-    /// Asks the mail server until it is back, and then makes due what waits for it. Until then no mail is tried.
+    /// Probes the mail server until it is back, then makes the mails due that wait for it. Until then none is tried.
     async fn wait_for_server(&self) {
         loop {
-            tokio::time::sleep(SERVER_AGAIN.mul_f64(rand::random_range(0.8..1.2))).await;
+            tokio::time::sleep(PROBE_SERVER_EVERY.mul_f64(rand::random_range(0.8..1.2))).await;
             match self.parts.delivery.probe().await {
                 Ok(()) => break,
                 Err(error) => log::debug!("the mail server is away: {error}"),
@@ -176,56 +164,56 @@ impl Inner {
         let now = self.parts.clock.now();
         match self.parts.db.run(async |conn| outbox::set_due_after_outage(conn, now).await).await {
             Ok(waiting) => log::info!("the mail server is back; {waiting} mails waited for it"),
-            // They become due by themselves, later.
-            Err(error) => log::warn!("the mail server is back, but not the database: {error}"),
+            // They become due by themselves, but later.
+            Err(error) => log::warn!("the mail server is back, but the database is not: {error}"),
         }
         self.is_server_away.store(false, Ordering::Relaxed);
     }
 
-    /// Delivers one letter, prolonging its claim meanwhile.
-    async fn handle(&self, mut mail: Claimed) {
+    /// Delivers a mail, and meanwhile extends its claim.
+    async fn handle(&self, mut mail: OutboxMail) {
         let outcome = {
             let delivering = self.deliver_one(mail.clone());
             tokio::pin!(delivering);
             loop {
                 tokio::select! {
                     outcome = &mut delivering => break outcome,
-                    () = tokio::time::sleep(PROLONG) => {
+                    () = tokio::time::sleep(EXTEND_CLAIM_EVERY) => {
                         let until = self.parts.clock.now() + CLAIM;
-                        // If it fails, the claim may be lost, and the mail be sent twice: no worse than a crash.
-                        let _ = self.parts.db.run(async |conn| outbox::prolong(conn, &mut mail, until).await).await;
+                        // If this fails, the claim may end and the mail be sent twice, as after a crash.
+                        let _ = self.parts.db.run(async |conn| outbox::extend_claim(conn, &mut mail, until).await).await;
                     }
                 }
             }
         };
-        if let Err(error) = self.settle(&mail, outcome).await {
+        if let Err(error) = self.finish(&mail, outcome).await {
             // The claim ends by itself, and the mail is tried again.
-            log::warn!("mail {}: its outcome could not be written down: {error}", mail.id);
+            log::warn!("mail {}: its result could not be stored: {error}", mail.id);
         }
     }
 
-    async fn deliver_one(&self, mail: Claimed) -> Outcome {
-        match self.parts.plan(&mail).await {
-            Ok(Plan::Send { to, content }) => {
+    async fn deliver_one(&self, mail: OutboxMail) -> Outcome {
+        match self.parts.compose(&mail).await {
+            Ok(Composed::Send { to, content }) => {
                 match self.parts.delivery.send(mail.id, &to, &content, self.parts.clock.now()).await {
                     Ok(reply) => Outcome::Done(reply),
                     Err(error) => Outcome::Failed(error),
                 }
             }
-            Ok(Plan::Postpone(at)) => Outcome::Postponed(at),
-            Ok(Plan::Drop(why)) => Outcome::Done(why.to_owned()),
+            Ok(Composed::Postpone(at)) => Outcome::Postponed(at),
+            Ok(Composed::Drop(reason)) => Outcome::Done(reason.to_owned()),
             Err(error) => Outcome::Failed(error),
         }
     }
 
-    /// Writes the outcome down, for the admin and for the next try.
-    async fn settle(&self, mail: &Claimed, outcome: Outcome) -> Result<(), DbError> {
+    /// Stores the outcome, for the admin and for the next attempt.
+    async fn finish(&self, mail: &OutboxMail, outcome: Outcome) -> Result<(), DbError> {
         let now = self.parts.clock.now();
-        let Claimed { id, kind, attempts, .. } = mail;
+        let OutboxMail { id, kind, attempts, .. } = mail;
         if let Outcome::Failed(DeliveryError::ServerAway(reason)) = &outcome
             && !self.is_server_away.swap(true, Ordering::Relaxed)
         {
-            log::warn!("the mail server takes no mails, they wait: {reason}");
+            log::warn!("the mail server accepts no mail, all mails wait for it: {reason}");
         }
         let finished = self.parts.db.transaction(async |conn| {
             if let Outcome::Failed(_) = &outcome {
@@ -237,21 +225,21 @@ impl Inner {
                     outbox::set_sent(conn, mail, now, reply).await
                 }
                 Outcome::Postponed(at) => {
-                    log::info!("mail {id} ({kind}) waits until {at}: its address had many mails");
+                    log::info!("mail {id} ({kind}) waits until {at}: its address got many mails");
                     outbox::set_postponed(conn, mail, *at).await
                 }
                 Outcome::Failed(DeliveryError::ServerAway(reason)) => {
-                    outbox::set_delayed(conn, mail, next_try_at(now, *attempts), reason, true).await
+                    outbox::set_delayed(conn, mail, next_attempt_at(now, *attempts), reason, true).await
                 }
                 Outcome::Failed(DeliveryError::Temporary(reason))
-                    if now - mail.queued_at < RETRY_FOR || *attempts < LEAST_TRIES =>
+                    if now - mail.queued_at < RETRY_FOR || *attempts < MIN_ATTEMPTS =>
                 {
-                    let due_at = next_try_at(now, *attempts);
+                    let due_at = next_attempt_at(now, *attempts);
                     log::warn!("mail {id} ({kind}) is tried again at {due_at}: {reason}");
                     outbox::set_delayed(conn, mail, due_at, reason, false).await
                 }
                 Outcome::Failed(error) => {
-                    log::error!("mail {id} ({kind}) is given up after {attempts} tries: {error}");
+                    log::error!("mail {id} ({kind}) failed after {attempts} attempts: {error}");
                     outbox::set_failed(conn, mail, &error.to_string()).await
                 }
             }
@@ -260,8 +248,8 @@ impl Inner {
     }
 }
 
-/// Waits double from five seconds to half an hour, give or take a fifth, so that not everything is tried at once.
-fn next_try_at(now: DateTime<Utc>, attempts: i32) -> DateTime<Utc> {
+/// Varies by a fifth, so that not all mails are tried at the same moment.
+fn next_attempt_at(now: DateTime<Utc>, attempts: i32) -> DateTime<Utc> {
     let wait = (FIRST_WAIT * 2f64.powi(attempts.clamp(1, 16) - 1)).min(LONGEST_WAIT) * rand::random_range(0.8..1.2);
     now + chrono::Duration::milliseconds((wait * 1000.0) as i64)
 }

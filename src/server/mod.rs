@@ -29,9 +29,10 @@ use crate::config::{Config, ConfigError, Settings};
 use crate::db::{Db, DbError};
 use crate::http::edge;
 use crate::link::Links;
-use crate::mail::{Delivery, Mailer, MailerParts, TemplateError, Templates};
+use crate::mail::{Delivery, MailTemplateError, MailTemplates, Mailer, MailerParts};
 use crate::password::{Hasher, PasswordPolicy};
 use crate::session::SessionCookies;
+use crate::templates::Templates;
 use crate::{flows, openapi};
 
 /// How long the head of a request may take.
@@ -65,7 +66,7 @@ pub enum StartError {
     Smtp(#[from] lettre::transport::smtp::Error),
     /// An invalid mail template.
     #[error("MAIL_TEMPLATES: {0}")]
-    Templates(#[from] TemplateError),
+    Templates(#[from] MailTemplateError),
     /// The operating system refuses something.
     #[error("the operating system refuses: {0}")]
     Io(#[from] std::io::Error),
@@ -98,7 +99,7 @@ impl Service {
             db: db.clone(),
             clock: clock.clone(),
             delivery: Delivery::new(&config)?,
-            templates: templates(settings)?,
+            templates: mail_templates(settings)?,
             links: links.clone(),
             link_config: config.links.clone(),
             service: config.service_name.clone(),
@@ -166,7 +167,8 @@ fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> st
         mail_waker: mailer.waker(),
     };
     let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());
-    Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, stopping, proxy_warning })
+    let templates = Templates::built_in();
+    Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, templates, stopping, proxy_warning })
 }
 
 /// actix-web's own `HttpServer` would answer `100 Continue` before anything else is asked.
@@ -200,12 +202,9 @@ fn http_server(app: App, listener: TcpListener) -> std::io::Result<Server> {
     Ok(builder.run())
 }
 
-/// The mail templates: those of the admin before the built-in ones.
-///
-/// # Errors
-/// Names the invalid file and line.
-pub fn templates(settings: &Settings) -> Result<Templates, TemplateError> {
-    settings.mail_templates.as_deref().map_or_else(|| Ok(Templates::built_in()), Templates::load)
+/// The built-in templates, or those in `MAIL_TEMPLATES` before them.
+pub fn mail_templates(settings: &Settings) -> Result<MailTemplates, MailTemplateError> {
+    settings.mail_templates.as_deref().map_or_else(|| Ok(MailTemplates::built_in()), MailTemplates::load)
 }
 
 /// What scripts of the allowed origins may do; other scripts may do nothing.

@@ -64,7 +64,7 @@ async fn address_and_username_are_free_again() {
     ada.delete_account().await.expect(204);
     let fields = json!({ "email": ada.email, "password": "another-orbit-of-kettles-9", "username": "ADA" });
     app.visitor().register_as(fields).await.expect(202);
-    let link = app.mailbox.mail_about(&ada.email, "Confirm your address").await.path();
+    let link = app.mailbox.mail_about(&ada.email, "Confirm your email address").await.path();
     app.visitor().post(&link).await.expect(200);
     let me = ada.knowing("another-orbit-of-kettles-9").try_sign_in(json!({})).await.expect(200).json();
     assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("ADA"), &json!(true)));

@@ -21,12 +21,12 @@ async fn without_scripts_opening_the_page_confirms_nothing_and_its_button_does()
         assert!(browser.text("main").await.contains(&ada.email));
     }
     browser.click("button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert!(browser.text("main").await.contains(&ada.email));
     assert_eq!(browser.count("button").await, 0);
     assert!(ada.passes_the_guard().await);
     open(&browser, &app, &link).await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn the_keyboard_alone_confirms() {
     open(&browser, &app, &app.mailbox.mail_to(&ada.email).await.path()).await;
     browser.tab_to("button").await;
     browser.press(ENTER).await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert!(ada.passes_the_guard().await);
 }
 
@@ -53,7 +53,7 @@ async fn a_change_of_address_is_confirmed_and_undone() {
     assert!(browser.text("main").await.contains(NEW));
     assert!(!ada.reached_at(NEW).can_sign_in().await);
     browser.click("button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
     // The button in the mail opens a new tab.
@@ -61,10 +61,10 @@ async fn a_change_of_address_is_confirmed_and_undone() {
     browser.enter_frame("iframe").await;
     browser.click("a.button").await;
     browser.enter_other_tab().await;
-    browser.expect("h1", "Take the change back").await;
+    browser.expect("h1", "Undo the email change").await;
     assert!(browser.text("main").await.contains(&ada.email));
     assert!(!ada.can_sign_in().await);
     browser.click("button").await;
-    browser.expect("h1", "The change is taken back").await;
+    browser.expect("h1", "Email change undone").await;
     assert!(ada.can_sign_in().await && !ada.reached_at(NEW).can_sign_in().await);
 }

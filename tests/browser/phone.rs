@@ -54,11 +54,11 @@ async fn pages_fit_a_phone_in_light_and_dark_mode() {
     open(&browser, &app, &reset).await;
     browser.type_into("input[type=password]", "short").await;
     browser.click("button").await;
-    browser.expect("[role=alert]", "does not do").await;
+    browser.expect("[role=alert]", "was not set").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the form with an error").await;
     open(&browser, &app, &confirm).await;
     browser.click("button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the page of a used link").await;
     open(&browser, &app, "/docs/").await;
     assert_eq!(browser.script("return document.documentElement.clientWidth", json!([])).await, WIDTH);

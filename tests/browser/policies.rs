@@ -42,6 +42,6 @@ async fn every_page_works_under_its_policy_and_asks_no_other_host() {
     }
     open(&browser, &app, &confirm).await;
     browser.click("form button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
     assert_clean(&browser, &app, "the page of a used link").await;
 }

@@ -33,12 +33,12 @@ async fn a_weak_password_shows_the_form_with_an_error_and_a_good_one_is_set() {
     let app = TestApp::start().await;
     let (browser, ada) = open_form(&app).await;
     let (said, is_wrong) = description_of_field(&browser).await;
-    assert!(said.contains("uncommon words") && !said.contains("does not do") && !is_wrong, "{said}");
+    assert!(said.contains("uncommon words") && !said.contains("was not set") && !is_wrong, "{said}");
     browser.type_into(FIELD, "short").await;
     browser.click("button").await;
-    browser.expect("[role=alert]", "That password does not do").await;
+    browser.expect("[role=alert]", "Your password was not set").await;
     let (said, is_wrong) = description_of_field(&browser).await;
-    assert!(said.contains("That password does not do: it ") && is_wrong, "{said}");
+    assert!(said.contains("Your password was not set: it ") && is_wrong, "{said}");
     assert!(said.contains("uncommon words") && !said.contains("no element"), "{said}");
     assert!(browser.has_focus(FIELD).await);
     assert!(ada.is_signed_in().await, "nothing has changed yet");
@@ -58,7 +58,7 @@ async fn the_keyboard_alone_sets_a_password() {
     assert!(browser.has_focus(FIELD).await, "the field has the focus at once");
     browser.press("short").await;
     browser.press(ENTER).await;
-    browser.expect("[role=alert]", "That password does not do").await;
+    browser.expect("[role=alert]", "Your password was not set").await;
     assert!(browser.has_focus(FIELD).await, "and again after the error");
     browser.press(OTHER_PASSWORD).await;
     browser.tab_to("button").await;

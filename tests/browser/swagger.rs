@@ -32,9 +32,9 @@ async fn the_walk_through_works_with_try_it_out() {
     open(&browser, &app, "/dev/mailbox").await;
     browser.click("table a").await;
     browser.click("main li a").await;
-    browser.expect("h1", "Confirm your address").await;
+    browser.expect("h1", "Confirm your email address").await;
     browser.click("form button").await;
-    browser.expect("h1", "Address confirmed").await;
+    browser.expect("h1", "Email address confirmed").await;
 
     open(&browser, &app, "/docs/").await;
     execute(&browser, "session-list_sessions", None, "200").await;

@@ -42,7 +42,7 @@ async fn the_old_address_is_free_for_another_user() {
     let bob = app.visitor().reached_at("ada@example.com").knowing("bobs-own-orbit-of-kettles-9");
     let fields = json!({ "email": bob.email, "password": bob.password, "username": "bob" });
     bob.register_as(fields).await.expect(202);
-    let confirm = app.mailbox.mail_about(&bob.email, "Confirm your address").await.path();
+    let confirm = app.mailbox.mail_about(&bob.email, "Confirm your email address").await.path();
     app.visitor().post(&confirm).await.expect(200);
     let me = bob.try_sign_in(json!({})).await.expect(200).json();
     assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("bob"), &json!(true)));

@@ -70,7 +70,7 @@ async fn when_another_account_owns_the_old_address_by_now_nothing_changes() {
     app.visitor().post(&link).await.expect(200);
     let bob = app.visitor().reached_at(OLD).knowing("bobs-own-orbit-of-kettles-9");
     bob.register_as(json!({ "email": OLD, "password": bob.password, "username": "bob" })).await.expect(202);
-    let confirm = app.mailbox.mail_about(OLD, "Confirm your address").await.path();
+    let confirm = app.mailbox.mail_about(OLD, "Confirm your email address").await.path();
     app.visitor().post(&confirm).await.expect(200);
     for _ in 0..2 {
         app.visitor().post(&undo).await.expect_problem(410, "link_used");
@@ -142,12 +142,12 @@ async fn a_browser_sees_what_the_link_does_before_and_after() {
     let (_, undo) = app.email_change(&ada, EVIL).await;
     let ask = app.visitor().request("GET", &undo).by_browser().send().await.expect(200).text();
     assert!(
-        ask.contains("Take the change back") && ask.contains(OLD) && ask.contains("<form method=\"post\""),
+        ask.contains("Undo the email change") && ask.contains(OLD) && ask.contains("<form method=\"post\""),
         "{ask}"
     );
     assert!(ada.is_signed_in().await);
     let done = app.visitor().request("POST", &undo).by_browser().send().await.expect(200).text();
-    assert!(done.contains("The change is taken back") && !done.contains("<form"), "{done}");
+    assert!(done.contains("Email change undone") && !done.contains("<form"), "{done}");
     assert!(!ada.is_signed_in().await);
 }
 

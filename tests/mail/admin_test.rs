@@ -28,7 +28,7 @@ async fn a_sent_test_mail_shows_the_reply_of_the_server() {
     let smtp = SmtpCatcher::start().await;
     let (sent, said) = test_mail(Some(smtp.url.clone())).await;
     assert!(sent && said.contains("the mail server took the mail") && said.contains("250 taken"), "{said}");
-    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Testbrief von Vestibule");
+    assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Test-E-Mail von Vestibule");
     let dir = fresh_dir("test-mail");
     let variables = [("DATA_DIR", dir.to_str().unwrap()), ("SMTP_URL", &smtp.url), ("DEV_MAILBOX", "on")];
     let said = run(&["mail", "test", "ada@example.com"], &variables).stdout;
@@ -45,17 +45,17 @@ async fn an_unreachable_server_is_explained() {
     assert_explained(test_mail(Some(nowhere)).await, "host name in SMTP_URL is not known");
     let silent = SmtpCatcher::start().await;
     silent.always(Moment::Greeting, Behaviour::Silence);
-    assert_explained(test_mail(Some(silent.url.clone())).await, "does not answer");
+    assert_explained(test_mail(Some(silent.url.clone())).await, "does not reply");
 }
 
 #[tokio::test]
 async fn failed_encryption_is_explained() {
     let (plain, untrusted) = (SmtpCatcher::start().await, SmtpCatcher::encrypted(Encryption::Implicit).await);
-    assert_explained(test_mail(Some(untrusted.url.clone())).await, "certificate is not to be trusted");
+    assert_explained(test_mail(Some(untrusted.url.clone())).await, "certificate cannot be trusted");
     let required = format!("{}?tls=required", plain.url);
     assert_explained(test_mail(Some(required)).await, "offers no encryption on this port");
     let implicit = plain.url.replace("smtp://", "smtps://");
-    assert_explained(test_mail(Some(implicit)).await, "speaks no TLS on this port");
+    assert_explained(test_mail(Some(implicit)).await, "does not use TLS on this port");
     assert!(plain.mails().is_empty() && untrusted.mails().is_empty());
 }
 
@@ -66,9 +66,9 @@ async fn a_refusal_is_explained() {
         (Moment::Mail, "530 5.7.0 Authentication required", "wants to know who sends"),
         (Moment::Mail, "553 5.7.1 Sender address rejected: not owned by user", "refuses the sender"),
         (Moment::Mail, "550 5.7.60 client does not have permissions to send as this sender", "refuses the sender"),
-        (Moment::Rcpt, "554 5.7.1 <ada@example.com>: Relay access denied", "does not pass on mail for strangers"),
-        (Moment::Rcpt, "450 4.2.0 Greylisted, try again in 300 seconds", "asks to come again later"),
-        (Moment::Rcpt, "550 5.1.1 User unknown in virtual mailbox table", "does not know the address"),
+        (Moment::Rcpt, "554 5.7.1 <ada@example.com>: Relay access denied", "does not relay mail for this machine"),
+        (Moment::Rcpt, "450 4.2.0 Greylisted, try again in 300 seconds", "asks to try again later"),
+        (Moment::Rcpt, "550 5.1.1 User unknown in virtual mailbox table", "does not know the recipient"),
     ] {
         let smtp = SmtpCatcher::start().await;
         smtp.always(moment, Behaviour::Reply(reply.to_owned()));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chrono::Duration as Span;
 use serde_json::json;
+use strum::VariantArray as _;
 use vestibule::mail::MailKind;
 
 use super::app_with;
@@ -100,9 +101,9 @@ fn write(folder: &Path, file: &str, text: &str) {
 async fn an_admin_can_replace_one_template_and_add_a_language() {
     let folder = fresh_dir("templates");
     write(&folder, "en/confirm_email.subject.txt", "Welcome to our club\n");
-    for mail in MailKind::ALL.iter().map(|kind| kind.name()) {
+    for mail in MailKind::VARIANTS.iter().map(|kind| kind.name()) {
         for part in ["subject.txt", "txt", "html"] {
-            let text = format!("{mail}: bonjour {{{{ words.email }}}} {{{{ words.link }}}}");
+            let text = format!("{mail}: bonjour {{{{ email }}}} {{{{ link }}}}");
             write(&folder, &format!("fr/{mail}.{part}"), &text);
         }
     }
@@ -111,7 +112,7 @@ async fn an_admin_can_replace_one_template_and_add_a_language() {
     let mail = app.mailbox.mail_to(&ada.email).await;
     assert_eq!(mail.subject, "Welcome to our club");
     assert!(
-        mail.text.starts_with("Hello") && mail.html.contains("Confirm your address"),
+        mail.text.starts_with("Hello") && mail.html.contains("Confirm your email address"),
         "the other parts are built in"
     );
     let bob = register(&app, "bob", &[("Accept-Language", "fr-CA")]).await;
@@ -123,9 +124,9 @@ async fn an_admin_can_replace_one_template_and_add_a_language() {
 #[test]
 fn a_broken_template_aborts_startup_and_is_named_with_its_line() {
     for (file, text, said) in [
-        ("en/test.txt", "one\ntwo {{ words.lnik }}\n", "en/test.txt, line 2"),
+        ("en/test.txt", "one\ntwo {{ lnik }}\n", "en/test.txt, line 2"),
         ("en/test.html", "{% if %}", "en/test.html, line 1"),
-        ("en/welcome.txt", "", "en/welcome.txt: is no template"),
+        ("en/welcome.txt", "", "en/welcome.txt: not an email template"),
         ("fr/test.txt", "", "is missing"),
     ] {
         let (folder, data_dir) = (fresh_dir("templates"), fresh_dir("data"));

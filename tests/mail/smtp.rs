@@ -25,7 +25,7 @@ async fn a_mail_arrives_whole_and_its_link_confirms() {
     assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Inner Door"));
     let to: Vec<_> = mail.to().unwrap().iter().map(|address| address.address().unwrap()).collect();
     assert_eq!(to, ["Ada@example.com"]);
-    assert_eq!(mail.subject(), Some("Confirm your address for Inner Door"));
+    assert_eq!(mail.subject(), Some("Confirm your email address for Inner Door"));
     assert!(mail.message_id().unwrap().ends_with("@auth.example.com"));
     let age = app.clock.now().timestamp() - mail.date().unwrap().to_timestamp();
     assert!((-1..60).contains(&age), "{age}");

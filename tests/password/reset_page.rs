@@ -62,7 +62,7 @@ async fn the_page_of_a_link_that_does_not_work_explains_what_to_do() {
     let reset = app.reset_link(&ada).await.path();
     let says = async |path: &str, title: &str| {
         let html = page(&app, path).await.expect(410).text();
-        assert!(html.contains(title) && html.contains("where you asked for this one"), "{path}: {html}");
+        assert!(html.contains(title) && html.contains("where you requested this one"), "{path}: {html}");
         assert!(!html.contains("POST") && !html.contains("register again"), "{path}: {html}");
     };
     submit(&app, &reset, OTHER_PASSWORD).await.expect(200);

@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization as _;
 use vestibule::link::{Links, Purpose};
-use vestibule::mail::Templates;
+use vestibule::mail::MailTemplates;
 use vestibule::password::PasswordPolicy;
 use vestibule::request::Client;
 use vestibule::session::{AllowedOrigins, SessionToken};
@@ -166,7 +166,7 @@ proptest! {
     fn every_accept_language_gets_an_existing_language(
         header in prop_oneof![".*", "([a-zA-Z*-]{0,8}(;q=[0-9.]{0,5})?,?){0,8}"],
     ) {
-        let language = Templates::built_in().choose(Some(&header));
+        let language = MailTemplates::built_in().choose(Some(&header));
         prop_assert!(["en", "de"].contains(&language.as_str()), "{}", language);
     }
 

@@ -8,10 +8,10 @@ use super::{Actor, Answer, Credential, TestApp, eventually};
 // A part of the subject of each kind of mail.
 pub const RESET: &str = "Set a new password";
 pub const PASSWORD_CHANGED: &str = "was changed";
-pub const NEW_ADDRESS: &str = "Confirm your new address";
+pub const NEW_ADDRESS: &str = "Confirm your new email address";
 pub const CHANGE_NOTICE: &str = "is being changed";
 pub const ALREADY_REGISTERED: &str = "You already have an account";
-pub const ACCOUNT_DELETED: &str = "is deleted";
+pub const ACCOUNT_DELETED: &str = "was deleted";
 
 /// A strong password that no account has yet.
 pub const OTHER_PASSWORD: &str = "brick-violet-otter-19";

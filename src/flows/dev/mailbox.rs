@@ -34,7 +34,7 @@ pub struct MailList {
 pub async fn list_mails(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     let mails = mailbox(&app)?.list().await.map_err(Problem::internal)?;
     if pages::wants_html(&req) {
-        return Ok(pages::mailbox(&mails));
+        return Ok(pages::mailbox(&app.templates, &mails));
     }
     Ok(HttpResponse::Ok().json(MailList { mails }))
 }
@@ -54,7 +54,7 @@ pub async fn get_mail(req: HttpRequest, app: web::Data<App>, id: web::Path<Strin
     let mail = mailbox(&app)?.find(id).await.map_err(Problem::internal)?.ok_or_else(missing)?;
     if pages::wants_html(&req) {
         let source = mailbox(&app)?.find_source(id).await.map_err(Problem::internal)?;
-        return Ok(pages::mail(&mail, &source.unwrap_or_default()));
+        return Ok(pages::mail(&app.templates, &mail, &source.unwrap_or_default()));
     }
     Ok(HttpResponse::Ok().json(mail))
 }

@@ -76,11 +76,12 @@ pub async fn show_link(
             })
         });
     }
-    Ok(pages::link(&match described {
+    let page = match described {
         Ok((link, state)) if state.was_spent => LinkPage::Done { is_undo: is_undo(&link), email: state.email },
         Ok((link, state)) => LinkPage::Ask { is_undo: is_undo(&link), email: state.email },
         Err(problem) => LinkPage::Failed(problem),
-    }))
+    };
+    Ok(pages::link(&app.templates, &page))
 }
 
 /// Confirm an address
@@ -110,10 +111,11 @@ pub async fn confirm_email(
             HttpResponse::Ok().json(Confirmation { status })
         });
     }
-    Ok(pages::link(&match spent {
+    let page = match spent {
         Ok((link, state)) => LinkPage::Done { is_undo: is_undo(&link), email: state.email },
         Err(problem) => LinkPage::Failed(problem),
-    }))
+    };
+    Ok(pages::link(&app.templates, &page))
 }
 
 async fn describe(app: &App, token: &str) -> Result<(Link, LinkState), Problem> {

@@ -7,6 +7,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, Route, web};
 use utoipa::openapi::OpenApi;
 
+use crate::app::App;
 use crate::http::pages;
 use crate::problem::{Code, Problem};
 
@@ -53,11 +54,8 @@ async fn style() -> HttpResponse {
         .body(pages::STYLE)
 }
 
-async fn docs() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY))
-        .content_type("text/html; charset=utf-8")
-        .body(pages::DOCS)
+async fn docs(app: web::Data<App>) -> HttpResponse {
+    pages::docs(&app.templates, DOCS_POLICY)
 }
 
 async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> {

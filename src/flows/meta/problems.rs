@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::pages;
 use crate::problem::{Code, Problem};
 
@@ -31,10 +32,14 @@ pub struct CodeExplanation {
                    (CodeExplanation = "application/json"), (String = "text/html"))),
               Missing, ServerErrors)
 )]
-pub async fn explain_problem(req: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn explain_problem(
+    req: HttpRequest,
+    app: web::Data<App>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let code = Code::from_name(&name).ok_or_else(|| Problem::new(Code::NotFound))?;
     if pages::wants_html(&req) {
-        return Ok(pages::problem(code));
+        return Ok(pages::problem(&app.templates, code));
     }
     Ok(HttpResponse::Ok().json(CodeExplanation {
         code: code.name(),

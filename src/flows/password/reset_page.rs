@@ -16,7 +16,7 @@ use super::reset::read_link;
 
 /// The form that a link leads to. Viewing it spends nothing.
 pub async fn reset_form(app: web::Data<App>, token: web::Path<String>) -> HttpResponse {
-    pages::reset(&form(&app, &token, None).await)
+    pages::reset(&app.templates, &form(&app, &token, None).await)
 }
 
 pub async fn submit_form(
@@ -25,14 +25,15 @@ pub async fn submit_form(
     token: web::Path<String>,
     form_data: PasswordForm,
 ) -> HttpResponse {
-    pages::reset(&match reset(&app, &token, &form_data.password, &request).await {
+    let page = match reset(&app, &token, &form_data.password, &request).await {
         Ok(user) => ResetPage::Done { email: user.email },
         Err(problem) if problem.code == Code::ValidationFailed => {
             let complaint = problem.errors.into_iter().next().map(|error| error.detail);
             form(&app, &token, complaint).await
         }
         Err(problem) => ResetPage::Failed(problem),
-    })
+    };
+    pages::reset(&app.templates, &page)
 }
 
 async fn form(app: &App, token: &str, complaint: Option<String>) -> ResetPage {
