@@ -12,7 +12,7 @@ RUN mkdir src tests templates \
  && touch src/lib.rs tests/main.rs \
  && cargo build --release --locked --no-default-features
 
-# Then the service. COPY keeps times that can be older than the build above, and cargo goes by times.
+# Then the service. COPY keeps file times, which can be older than the build above, and cargo compares times.
 COPY migrations migrations
 COPY templates templates
 COPY src src
@@ -21,11 +21,11 @@ RUN touch build.rs src/main.rs src/lib.rs \
 
 
 FROM debian:bookworm-slim
-# Against these certificates the database's and the mail server's are verified.
+# To verify the certificates of the database and the mail server.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /build/target/release/vestibule /usr/local/bin/vestibule
 
-# A number, so that an orchestrator can see that it is not root.
+# A number, so that an orchestrator sees that it is not root.
 USER 10001:10001
 ENV LISTEN=0.0.0.0:8080
 EXPOSE 8080

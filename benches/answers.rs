@@ -35,7 +35,7 @@ pub(crate) async fn measure() {
         let claim = json!({ "email": "both@example.com", "password": password_of(name) });
         app.visitor().register_as(claim).await.expect(202);
     }
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     let mut hashes = Vec::new();
     for _ in 0..9 {
         hashes.push(one_hash(&app).await);

@@ -10,7 +10,7 @@ use crate::support::smtp::SmtpCatcher;
 use crate::support::{Actor, TestApp};
 use crate::{figure, median_and_p99, milliseconds, ratio};
 
-const LETTERS: usize = 2000;
+const MAILS: usize = 2000;
 const REGISTRATIONS: usize = 200;
 /// As many as the service opens.
 const CONNECTIONS: usize = 4;
@@ -22,7 +22,7 @@ pub(crate) async fn measure() {
     let app = TestApp::with(|settings| settings.smtp_url = Some(Secret::from(smtp.url.clone()))).await;
     let floor = format!("lettre alone, {alone:.0}/s");
     let through = through_the_queue(&app, &smtp).await;
-    figure(&format!("{LETTERS} mails through the queue"), &format!("{through:.0}/s"), &floor, through / alone);
+    figure(&format!("{MAILS} mails through the queue"), &format!("{through:.0}/s"), &floor, through / alone);
     let (median, p99) = delays(&app, &smtp).await;
     let floor = format!("lettre alone, {}", milliseconds(one_alone));
     figure("from the 202 to its mail, median", &milliseconds(median), &floor, ratio(median, one_alone));
@@ -41,7 +41,7 @@ async fn lettre_alone() -> (f64, Duration) {
         .map(|_| {
             let (transport, message) = (transport.clone(), message.clone());
             tokio::spawn(async move {
-                for _ in 0..LETTERS / CONNECTIONS {
+                for _ in 0..MAILS / CONNECTIONS {
                     transport.send(message.clone()).await.unwrap();
                 }
             })
@@ -50,7 +50,7 @@ async fn lettre_alone() -> (f64, Duration) {
     for one in sending {
         one.await.unwrap();
     }
-    let per_second = LETTERS as f64 / began.elapsed().as_secs_f64();
+    let per_second = MAILS as f64 / began.elapsed().as_secs_f64();
     let mut times = Vec::new();
     for _ in 0..REGISTRATIONS {
         let began = Instant::now();
@@ -62,9 +62,9 @@ async fn lettre_alone() -> (f64, Duration) {
 
 async fn through_the_queue(app: &TestApp, smtp: &SmtpCatcher) -> f64 {
     let began = Instant::now();
-    app.database.enqueue_mails(LETTERS).await;
-    smtp.wait_long_for(LONG, LETTERS).await;
-    LETTERS as f64 / began.elapsed().as_secs_f64()
+    app.database.enqueue_mails(MAILS).await;
+    smtp.wait_within(LONG, MAILS).await;
+    MAILS as f64 / began.elapsed().as_secs_f64()
 }
 
 async fn delays(app: &TestApp, smtp: &SmtpCatcher) -> (Duration, Duration) {
@@ -75,7 +75,7 @@ async fn delays(app: &TestApp, smtp: &SmtpCatcher) -> (Duration, Duration) {
         let fields = json!({ "email": actor.email, "password": actor.password });
         actor.register_as(fields).await.expect(202);
         let answered_at = Instant::now();
-        let mail = smtp.wait_long_for(LONG, before + n + 1).await.swap_remove(before + n);
+        let mail = smtp.wait_within(LONG, before + n + 1).await.swap_remove(before + n);
         // One that came before the answer was read took no time.
         delays.push(mail.at.saturating_duration_since(answered_at));
     }

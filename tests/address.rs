@@ -1,11 +1,11 @@
-//! An address belongs to nobody until it is confirmed: who registers somebody else's address, before or after them,
-//! gains nothing by it, learns nothing, and stops nobody.
+//! An address has no owner until it is confirmed. Registering the address of another user, before or after them, gives no
+//! access, reveals nothing, and does not keep them out.
 
 use serde_json::json;
 
 use crate::support::{Actor, Credential, TestApp, eventually, password_of};
 
-/// Somebody who registers this address with a password of their own, and signs in.
+/// A user who registers this address with their own password, and signs in.
 async fn claimant(app: &TestApp, name: &str, email: &str) -> Actor {
     let mut actor = app.visitor();
     actor.name = name.into();
@@ -48,7 +48,7 @@ async fn the_newest_three_unconfirmed_accounts_of_an_address_are_kept() {
 }
 
 #[tokio::test]
-async fn who_squats_an_address_gains_nothing_when_its_owner_confirms() {
+async fn a_squatter_loses_the_account_when_the_owner_confirms_the_address() {
     let app = TestApp::start().await;
     let squatter = claimant(&app, "eve", "ada@example.com").await;
     let squatters_link = app.mailbox.mail_to("ada@example.com").await.path();
@@ -66,7 +66,7 @@ async fn who_squats_an_address_gains_nothing_when_its_owner_confirms() {
 }
 
 #[tokio::test]
-async fn the_link_confirms_the_account_that_it_was_sent_for_and_no_other() {
+async fn a_link_confirms_only_the_account_that_it_was_sent_for() {
     let app = TestApp::start().await;
     let first = claimant(&app, "first", "ada@example.com").await;
     let firsts_link = app.mailbox.mail_to("ada@example.com").await.path();
@@ -91,7 +91,7 @@ async fn an_owned_address_can_be_registered_but_never_confirmed() {
     eve.post("/resend").await.expect(202);
     let mails = app.mailbox.exactly(&ada.email, 3).await;
     assert!(mails[0].links.is_empty());
-    // The owner's old link is none for the imported either.
+    // The owner's old link does not confirm this account either.
     eve.post(&mails[2].path()).await.expect(200);
     eve.sign_in().await;
     assert!(!eve.passes_the_guard().await);
@@ -111,7 +111,7 @@ async fn registering_again_never_removes_the_owner() {
 }
 
 #[tokio::test]
-async fn no_answer_tells_whether_an_address_is_known() {
+async fn no_answer_reveals_whether_an_address_is_known() {
     let app = TestApp::start().await;
     app.member("owner").await;
     app.unconfirmed("waiting").await;
@@ -119,7 +119,7 @@ async fn no_answer_tells_whether_an_address_is_known() {
     for name in ["unknown", "waiting", "owner"] {
         let mut actor = app.visitor();
         actor.email = format!("{name}@example.com");
-        let wrong = json!({ "email": actor.email, "password": "not-the-password-of-anybody" });
+        let wrong = json!({ "email": actor.email, "password": "the-password-of-no-account" });
         let login = actor.post_json("/login", &wrong).await.expect(401).appearance();
         let resend = actor.post_json("/resend", &json!({ "email": actor.email })).await.expect(202).appearance();
         let fields = json!({ "email": actor.email, "password": actor.password });
@@ -137,7 +137,7 @@ async fn no_answer_tells_whether_an_address_is_known() {
 }
 
 #[tokio::test]
-async fn spellings_of_one_address_are_one_address() {
+async fn spellings_of_an_address_are_one_address() {
     let app = TestApp::start().await;
     let spellings = ["ada@bücher.example", "ADA@XN--BCHER-KVA.example", "ａｄａ＠bu\u{308}cher．example"];
     let mut claimants = Vec::new();
@@ -166,7 +166,7 @@ async fn look_alikes_are_different_addresses() {
 }
 
 #[tokio::test]
-async fn accounts_that_nobody_confirms_vanish_after_seven_days() {
+async fn unconfirmed_accounts_are_deleted_after_seven_days() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let bob = app.unconfirmed("bob").await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 300;
 
 /// Files of flows that all flows may use.
-const SHARED_BY_FLOWS: [&str; 3] = ["answers", "responses", "route"];
+const SHARED_BY_FLOWS: [&str; 3] = ["documented_errors", "route", "views"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -25,6 +25,12 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// The source of the crates in `crates/`.
+fn files_of_crates() -> Vec<PathBuf> {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    crates.flat_map(|entry| rust_files(&entry.unwrap().path().join("src"))).collect()
 }
 
 /// The code of a file: without comments, and without its unit tests, which may use more.
@@ -82,14 +88,12 @@ fn is_of_the_binary(module: &str) -> bool {
     matches!(module, "lib" | "main" | "cli")
 }
 
-/// The flows: each a file, or a folder.
+/// The flows, as `group/flow`.
 fn flows() -> Vec<String> {
     let folder = root().join("src/flows");
-    let name = |file: &PathBuf| file.strip_prefix(&folder).unwrap().iter().next().unwrap().to_str().unwrap().to_owned();
-    let mut flows: Vec<_> =
-        rust_files(&folder).iter().map(name).map(|name| name.trim_end_matches(".rs").to_owned()).collect();
-    flows.dedup();
-    flows.retain(|name| name != "mod");
+    let name = |file: &PathBuf| file.strip_prefix(&folder).unwrap().with_extension("").to_str().unwrap().to_owned();
+    let mut flows: Vec<_> = rust_files(&folder).iter().map(name).collect();
+    flows.retain(|name| name.contains('/') && !name.ends_with("/mod"));
     flows
 }
 
@@ -123,34 +127,35 @@ fn each_module_uses_only_modules_that_stand_before_it() {
 
 #[test]
 fn no_flow_uses_another_flow() {
-    let folder = root().join("src/flows");
     let flows = flows();
-    for file in rust_files(&folder) {
-        if file == folder.join("mod.rs") {
-            continue;
+    assert!(flows.len() > 15, "{flows:?}");
+    for flow in &flows {
+        let (group, own) = flow.split_once('/').unwrap();
+        let text = code(&root().join(format!("src/flows/{flow}.rs")));
+        for used in names_after(&text, "super::") {
+            let other = format!("{group}/{used}");
+            // The page of a flow shows what the flow does.
+            assert!(!flows.contains(&other) || own == format!("{used}_page"), "{flow} uses the flow {other}");
         }
-        let text = code(&file);
-        for used in ["super::", "crate::flows::"].iter().flat_map(|prefix| names_after(&text, prefix)) {
-            let is_other_flow = flows.contains(&used) && !SHARED_BY_FLOWS.contains(&used.as_str());
-            assert!(!is_other_flow, "{} uses the flow {used}", file.display());
+        for used in names_after(&text, "crate::flows::") {
+            assert!(SHARED_BY_FLOWS.contains(&used.as_str()), "{flow} uses {used}");
         }
     }
 }
 
 #[test]
 fn every_flow_has_tests_of_its_own_name() {
-    for name in flows() {
-        let has_tests = root().join(format!("tests/{name}.rs")).is_file();
-        assert!(has_tests || SHARED_BY_FLOWS.contains(&name.as_str()), "tests/{name}.rs is missing");
+    for flow in flows() {
+        assert!(root().join(format!("tests/{flow}.rs")).is_file(), "tests/{flow}.rs is missing");
     }
 }
 
 #[test]
 fn the_domain_does_not_know_http() {
+    const WITHOUT_HTTP: [&str; 11] =
+        ["account", "audit", "clock", "db", "link", "mail", "password", "request", "templates", "throttle", "user"];
     for file in rust_files(&root().join("src")) {
-        if ["user", "password", "link", "mail", "client", "throttle", "clock", "db"]
-            .contains(&module_of(&file).as_str())
-        {
+        if WITHOUT_HTTP.contains(&module_of(&file).as_str()) || file.ends_with("session/store.rs") {
             let text = code(&file);
             for word in ["actix", "StatusCode", "HttpRequest", "HttpResponse"] {
                 assert!(!text.contains(word), "{} mentions {word}", file.display());
@@ -170,11 +175,19 @@ fn only_the_session_module_knows_the_session_libraries() {
 
 #[test]
 fn only_the_configuration_reads_the_environment() {
-    for file in rust_files(&root().join("src")) {
-        // Where temporary files go, and who root is, is no setting.
-        let is_free =
-            matches!(module_of(&file).as_str(), "config" | "main") || file.starts_with(root().join("src/db/embedded"));
+    // The embedded PostgreSQL looks for programs in PATH, and passes that and the library paths on to them.
+    const READERS: [&str; 4] =
+        ["src/config", "src/main.rs", "crates/dev-postgres/src/process.rs", "crates/dev-postgres/src/programs.rs"];
+    for file in rust_files(&root().join("src")).into_iter().chain(files_of_crates()) {
+        let is_free = READERS.iter().any(|path| file.starts_with(root().join(path)));
         assert!(is_free || !code(&file).contains("env::var"), "{}", file.display());
+    }
+}
+
+#[test]
+fn the_crates_know_nothing_of_the_service() {
+    for file in files_of_crates() {
+        assert!(!code(&file).to_lowercase().contains("vestibule"), "{} mentions the service", file.display());
     }
 }
 
@@ -189,4 +202,98 @@ fn every_file_says_what_it_is_for_and_ends_before_it_gets_long() {
             assert!(is_generated || text.starts_with("//!"), "{} does not say what it is for", file.display());
         }
     }
+}
+
+/// Words that this project once had for things that have a standard name, and that name.
+const RETIRED: [(&str, &str); 22] = [
+    ("letter", "mail"),
+    ("letters", "mails"),
+    ("promise", "outbox mail"),
+    ("promised", "queued"),
+    ("promises", "outbox mails"),
+    ("departure", "sent mail"),
+    ("departures", "sent mails"),
+    ("parked", "failed"),
+    ("addressee", "recipient"),
+    ("fate", "status"),
+    ("occasion", "request context"),
+    ("proved", "reauthenticated, confirmed"),
+    ("operator", "admin"),
+    ("operators", "admins"),
+    ("newcomer", "imported user"),
+    ("newcomers", "imported users"),
+    ("emigrant", "exported user"),
+    ("discreet", "redacting"),
+    ("shipped", "built-in"),
+    ("janitor", "clean-up"),
+    ("somebody", "you, a user, a stranger"),
+    ("whoever", "anyone who, the client that"),
+];
+
+/// The words of a line, also those inside of names: `EmailChange` has `email` and `change`.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for c in line.chars() {
+        let begins = c.is_uppercase() && before.is_lowercase();
+        if begins || !c.is_alphabetic() {
+            words.push(String::new());
+        }
+        if c.is_alphabetic() {
+            words.last_mut().unwrap().extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    words
+}
+
+/// Letters of the alphabet keep their name.
+fn is_alphabet(line: &str) -> bool {
+    ["digit", "A-Z", "Unicode", "capital", "one letter", "two letters"].iter().any(|sign| line.contains(sign))
+}
+
+#[test]
+fn things_have_their_standard_names() {
+    assert_eq!(words("fn mail_of(LetterKind)").concat(), "fnmailofletterkind");
+    let mut found = Vec::new();
+    for folder in ["src", "crates", "tests", "benches", "fuzz/targets", "templates", "migrations", "openapi", "docs"] {
+        for file in text_files(&root().join(folder)) {
+            check_words(&file, &mut found);
+        }
+    }
+    for file in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", ".env.example", ".ci/run"] {
+        check_words(&root().join(file), &mut found);
+    }
+    assert!(found.is_empty(), "{} lines:\n{}", found.len(), found.join("\n"));
+}
+
+fn check_words(file: &Path, found: &mut Vec<String>) {
+    if file.ends_with("tests/architecture.rs") {
+        return;
+    }
+    let text = fs::read_to_string(file).unwrap();
+    for (number, line) in text.lines().enumerate() {
+        for (word, name) in RETIRED {
+            if words(line).iter().any(|found| found == word) && !is_alphabet(line) {
+                let path = file.strip_prefix(root()).unwrap().display();
+                found.push(format!("{path}:{}: {word} is called {name} here", number + 1));
+            }
+        }
+    }
+}
+
+fn text_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_text = |extension: &std::ffi::OsStr| {
+            ["rs", "md", "html", "txt", "sql", "json", "py", "mjs", "js", "toml", "css"].iter().any(|e| extension == *e)
+        };
+        if path.is_dir() {
+            files.extend(text_files(&path));
+        } else if path.extension().is_some_and(is_text) {
+            files.push(path);
+        }
+    }
+    files
 }

@@ -1,14 +1,13 @@
-//! The contract does not drift: the committed document is the one that the code makes, and every operation in it can be
-//! reached.
+//! The contract does not drift: the committed document equals the generated one, and every operation in it is reachable.
 
 use crate::support::{TestApp, contract};
 
 #[test]
-fn the_committed_document_is_the_one_that_the_code_makes() {
+fn the_committed_document_equals_the_generated_one() {
     let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json")).unwrap();
     assert!(
         committed == vestibule::openapi::json().unwrap(),
-        "openapi/openapi.json is old: cargo run -- openapi > openapi/openapi.json"
+        "openapi/openapi.json is outdated: cargo run -- openapi > openapi/openapi.json"
     );
 }
 
@@ -19,14 +18,14 @@ async fn every_operation_of_the_document_is_reachable() {
     for operation in contract::operations() {
         let answer = app.visitor().request(&operation.method, &operation.sample_path()).send().await;
         assert_ne!(answer.status, 405, "{}", answer.request);
-        let is_about_a_thing = operation.path.starts_with("/dev/mailbox/{");
-        assert!(answer.status != 404 || is_about_a_thing, "{}", answer.request);
+        let names_a_mail = operation.path.starts_with("/dev/mailbox/{");
+        assert!(answer.status != 404 || names_a_mail, "{}", answer.request);
         assert!(answer.status < 500, "{}", answer.request);
     }
 }
 
 #[test]
-fn every_operation_has_a_name_a_summary_and_a_tag_that_exists() {
+fn every_operation_has_a_unique_id_a_summary_and_a_known_tag() {
     let tags: Vec<_> = contract::document()["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let mut names = Vec::new();
     for operation in contract::operations() {
@@ -40,7 +39,7 @@ fn every_operation_has_a_name_a_summary_and_a_tag_that_exists() {
 }
 
 #[test]
-fn operations_that_take_a_body_document_what_can_be_wrong_with_it() {
+fn operations_with_a_body_document_its_errors() {
     for operation in contract::operations() {
         let takes_body = operation.description.get("requestBody").is_some();
         for status in [400, 413, 415] {

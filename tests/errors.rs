@@ -1,5 +1,5 @@
-//! What a framework would answer by itself: every error is a problem document, names the fault, and never repeats a
-//! value that somebody typed.
+//! Errors that the framework finds: each is a problem document that names the error and never repeats a value from the
+//! request.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn an_unknown_path_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_gets_the_allowed_ones() {
     let app = TestApp::start().await;
     let cases = [
         ("/register", "GET", "POST"),
@@ -71,14 +71,16 @@ async fn a_body_has_at_most_16_kib() {
 }
 
 #[tokio::test]
-async fn a_body_is_json_and_says_so() {
+async fn a_body_must_be_json_and_have_its_content_type() {
     let app = TestApp::start().await;
     let fields = json!({ "email": "ada@example.com", "password": SECRET }).to_string();
     for path in ["/register", "/login", "/resend"] {
         let post = || app.visitor().request("POST", path).body(fields.clone());
         post().send().await.expect_problem(415, "unsupported_media_type");
         let types =
-            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", "*/*"];
+            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", "*/*"]
+                .into_iter()
+                .chain(["application/json; charset=utf-16", "application/json;charset=\"iso-8859-1\""]);
         for content_type in types {
             let answer = post().header("Content-Type", content_type).send().await;
             answer.expect_problem(415, "unsupported_media_type");
@@ -94,7 +96,7 @@ async fn a_body_is_json_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_one_json_object_is_refused_without_an_echo() {
+async fn anything_but_one_json_object_is_refused_without_an_echo() {
     let app = TestApp::start().await;
     let object = format!("{{\"email\":\"ada@example.com\",\"password\":\"{SECRET}\"}}");
     let mut bodies: Vec<Vec<u8>> = [
@@ -137,7 +139,7 @@ async fn what_is_not_one_json_object_is_refused_without_an_echo() {
 }
 
 #[tokio::test]
-async fn fields_are_judged_without_an_echo() {
+async fn errors_in_fields_do_not_repeat_values() {
     let app = TestApp::start().await;
     let cases: [(String, &[(&str, &str)]); 5] = [
         (
@@ -172,7 +174,7 @@ async fn fields_are_judged_without_an_echo() {
 }
 
 #[tokio::test]
-async fn a_harmless_request_id_is_kept_and_another_replaced() {
+async fn a_harmless_request_id_is_kept_and_any_other_is_replaced() {
     let app = TestApp::start().await;
     let ask = async |id: &[u8]| {
         let answer = app.visitor().request("GET", "/me").header("X-Request-Id", id).send().await.expect(401);
@@ -191,12 +193,13 @@ async fn a_harmless_request_id_is_kept_and_another_replaced() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_the_browser_to_trust_nothing() {
+async fn every_answer_has_security_headers() {
     let app = TestApp::start().await;
     for path in ["/me", "/nothing", "/health/live", "/openapi.json", "/docs/", "/confirm/x", "/dev/mailbox"] {
         let answer = app.visitor().get(path).await;
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"), "{path}");
         assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
@@ -206,7 +209,7 @@ async fn every_answer_tells_the_browser_to_trust_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_hardly_http_does_no_harm() {
+async fn malformed_http_does_no_harm() {
     let app = TestApp::start().await;
     let requests: [&[u8]; 6] = [
         b"nonsense\r\n\r\n",
@@ -225,7 +228,7 @@ async fn what_is_hardly_http_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_has_no_effect() {
+async fn a_truncated_body_has_no_effect() {
     let app = TestApp::start().await;
     let fields = json!({ "email": "ada@example.com", "password": SECRET }).to_string();
     let head = format!(
@@ -240,4 +243,14 @@ async fn a_body_that_breaks_off_has_no_effect() {
     app.visitor().get("/health/ready").await.expect(200);
     assert!(app.mailbox.is_empty().await);
     assert_eq!(app.database.number("select count(*) from users").await, 0);
+}
+
+#[tokio::test]
+async fn a_small_body_does_not_get_a_huge_answer() {
+    let app = TestApp::start().await;
+    let fields: Vec<String> = (0..1600).map(|number| format!("\"{number:x}\":0")).collect();
+    let body = format!("{{{}}}", fields.join(","));
+    let post = app.visitor().request("POST", "/login").header("Content-Type", "application/json");
+    let answer = post.body(body.clone()).send().await.expect_problem(422, "validation_failed");
+    assert!(answer.text().len() < body.len(), "{} bytes for {}", answer.text().len(), body.len());
 }

@@ -1,14 +1,14 @@
-//! Events: what happened to an account, in order, with client and request; for a year, and without a secret.
+//! Account events: what happened to an account, in order, with client and request, kept for a year and without secrets.
 
 use chrono::Duration;
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 use vestibule::audit::EventKind;
 
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Actor, Answer, Credential, TestApp, eventually};
 
-/// What is expected to be written down: kinds, and the requests that they happened in.
+/// The expected events: their kinds, and the ids of their requests.
 #[derive(Default)]
 struct Expected(Vec<(String, String)>);
 
@@ -18,8 +18,8 @@ impl Expected {
     }
 }
 
-/// Everything that a person can do to an account, once.
-async fn live(app: &TestApp) -> (Actor, Expected) {
+/// Does everything once that a user can do to an account.
+async fn do_everything(app: &TestApp) -> (Actor, Expected) {
     let mut expected = Expected::default();
     let mut ada = Actor::new(app, "ada");
     let visitor = app.visitor();
@@ -39,11 +39,12 @@ async fn live(app: &TestApp) -> (Actor, Expected) {
     ada.password = OTHER_PASSWORD.to_owned();
     expected.add("email_change_requested", &ada.change_email("ada@example.org").await.expect(202));
     let link = app.mailbox.mail_to("ada@example.org").await.path();
-    let undo = app.mailbox.mail_about(&ada.email, crate::support::life::NOTICE).await.path();
+    let undo = app.mailbox.mail_about(&ada.email, crate::support::account::CHANGE_NOTICE).await.path();
     expected.add("email_changed", &visitor.post(&link).await.expect(200));
     expected.add("email_change_undone", &visitor.post(&undo).await.expect(200));
-    expected.add("password_reset_requested", &visitor.reached_at(&ada.email).forget_password().await.expect(202));
-    let token = app.mailbox.mail_about(&ada.email, crate::support::life::RESET).await.token();
+    expected
+        .add("password_reset_requested", &visitor.reached_at(&ada.email).request_password_reset().await.expect(202));
+    let token = app.mailbox.mail_about(&ada.email, crate::support::account::RESET).await.token();
     app.reset(&token, "short").await.expect(422);
     expected.add("password_reset", &app.reset(&token, "marble-canyon-whistle-83").await.expect(204));
     ada.password = "marble-canyon-whistle-83".to_owned();
@@ -55,9 +56,9 @@ async fn live(app: &TestApp) -> (Actor, Expected) {
 }
 
 #[tokio::test]
-async fn each_thing_that_happens_is_written_down_once_in_order_with_its_request() {
+async fn each_event_is_recorded_once_in_order_with_its_request() {
     let app = TestApp::start().await;
-    let (ada, expected) = live(&app).await;
+    let (ada, expected) = do_everything(&app).await;
     let export = ada.export().await;
     let events: Vec<&Value> = export["events"].as_array().unwrap().iter().rev().collect();
     let text = |event: &Value, member: &str| event[member].as_str().unwrap_or_default().to_owned();
@@ -68,7 +69,7 @@ async fn each_thing_that_happens_is_written_down_once_in_order_with_its_request(
         assert_eq!(event["ip"], "127.0.0.1", "{event}");
         assert_eq!(event["user_agent"], "vestibule-tests/1", "{event}");
     }
-    // The test itself is complete: nothing that a person can do is missing from it.
+    // The test is complete: it covers every kind of event that a user can cause.
     let only_by_admins = [EventKind::Created, EventKind::Disabled, EventKind::Enabled];
     for kind in EventKind::VARIANTS.iter().filter(|kind| !only_by_admins.contains(kind)).map(|kind| kind.name()) {
         assert!(found.iter().any(|(found, _)| found == kind), "{kind} did not happen");
@@ -76,7 +77,7 @@ async fn each_thing_that_happens_is_written_down_once_in_order_with_its_request(
 }
 
 #[tokio::test]
-async fn the_request_id_is_that_of_the_client_if_it_sent_one() {
+async fn an_event_has_the_request_id_that_the_client_sent() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let patch = ada.request("PATCH", "/me").header("X-Request-Id", "my-own-id.1");
@@ -87,7 +88,7 @@ async fn the_request_id_is_that_of_the_client_if_it_sent_one() {
 }
 
 #[tokio::test]
-async fn what_did_not_happen_is_not_written_down() {
+async fn failed_changes_are_not_recorded() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     app.member("bob").await;
@@ -98,13 +99,13 @@ async fn what_did_not_happen_is_not_written_down() {
     ada.change_email("nonsense").await.expect(422);
     ada.delete("/sessions").await.expect(204);
     ada.delete("/sessions/0198c0de-0000-7000-8000-000000000000").await.expect(404);
-    app.visitor().forget_password().await.expect(202);
+    app.visitor().request_password_reset().await.expect(202);
     app.visitor().try_sign_in(json!({})).await.expect(401);
     assert_eq!(ada.events().await, before);
 }
 
 #[tokio::test]
-async fn a_reset_of_an_unconfirmed_account_is_also_its_confirmation() {
+async fn a_reset_of_an_unconfirmed_account_also_records_its_confirmation() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let token = app.reset_link(&ada).await.token();
@@ -116,7 +117,7 @@ async fn a_reset_of_an_unconfirmed_account_is_also_its_confirmation() {
 }
 
 #[tokio::test]
-async fn a_refusal_by_username_is_written_down_too() {
+async fn a_refused_login_by_username_is_recorded_too() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let guess = json!({ "username": "ADA", "password": "wrong" });
@@ -125,9 +126,9 @@ async fn a_refusal_by_username_is_written_down_too() {
 }
 
 #[tokio::test]
-async fn no_event_holds_a_secret() {
+async fn no_event_contains_a_secret() {
     let app = TestApp::start().await;
-    let (ada, _) = live(&app).await;
+    let (ada, _) = do_everything(&app).await;
     let mut secrets = vec![ada.token().to_owned(), OTHER_PASSWORD.to_owned(), ada.password.clone(), "wrong".to_owned()];
     secrets.push(crate::support::password_of("ada"));
     for mail in app.mailbox.mails().await {
@@ -145,18 +146,18 @@ async fn no_event_holds_a_secret() {
 async fn events_are_kept_for_a_year() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
-    // Changes of address are cleaned after the events, and earlier gone: they tell that the cleaning is done.
+    // The cleanup removes changes of address after the events, and they expire earlier: once they are gone, it is done.
     ada.change_email("ada@example.org").await.expect(202);
     let events = "select count(*) from account_events";
     let before = app.database.number(events).await;
     assert!(before >= 4);
     app.clock.advance(Duration::days(364));
-    let _cleaning = app.beside(|_| ()).await;
+    let _instance = app.beside(|_| ()).await;
     let changes = "select count(*) from email_changes";
-    eventually("it cleans up", async || (app.database.number(changes).await == 0).then_some(())).await;
+    eventually("the cleanup is done", async || (app.database.number(changes).await == 0).then_some(())).await;
     assert_eq!(app.database.number(events).await, before);
     app.clock.advance(Duration::days(2));
-    let _cleaning = app.beside(|_| ()).await;
+    let _instance = app.beside(|_| ()).await;
     eventually("old events are gone", async || (app.database.number(events).await == 0).then_some(())).await;
     assert!(ada.can_sign_in().await, "the account stays");
 }

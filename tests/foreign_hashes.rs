@@ -1,5 +1,5 @@
-//! Importing a hash of each real library (`crates/foreign-hashes/tests/fixtures`): the password works as it did there, and
-//! the hash is ours afterwards.
+//! Imports a hash of each real library (`crates/foreign-hashes/tests/fixtures`): the password works as before, and its hash is
+//! then renewed to ours.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ struct Foreign {
     flask_security_salt: Option<String>,
 }
 
-/// What can be imported in one run: the hashes with one secret.
+/// The hashes, grouped by secret: one run of the import takes one secret.
 fn by_secret() -> BTreeMap<Option<(&'static str, String)>, Vec<Foreign>> {
     let all: Vec<Foreign> =
         serde_json::from_str(include_str!("../crates/foreign-hashes/tests/fixtures/hashes.json")).unwrap();
     let mut groups = BTreeMap::<_, Vec<Foreign>>::new();
     for foreign in all {
-        // A login and its renewal take a while; the tests of the crate have every case.
+        // A login with a renewal is slow, so most families have few cases here; the tests of the crate have all.
         let has_every_case = ["better-auth", "passlib bcrypt 2b", "flask-security argon2"].contains(&&*foreign.family);
         let is_rare = !["composed", "decomposed", "long", "default cost"].contains(&&*foreign.case);
         if !has_every_case && !is_rare {
@@ -43,7 +43,7 @@ async fn login(app: &TestApp, email: &str, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_password_works_as_it_did_at_home_and_its_hash_is_renewed() {
+async fn an_imported_password_works_and_its_hash_is_renewed() {
     let app = TestApp::start().await;
     for (number, (secret, group)) in by_secret().into_iter().enumerate() {
         let email = |at: usize| format!("person{at}@from{number}.example");

@@ -1,10 +1,10 @@
-//! The guard, swept over the document: which operation lets in whom is read from `openapi.json`, so that an operation
-//! which is added without a thought is tested all the same.
+//! The guard of every operation in `openapi.json`. The document says who may call an operation, so new operations are tested
+//! without a change here.
 
 use crate::support::contract::{Operation, operations};
 use crate::support::{Actor, Answer, Credential, TestApp};
 
-/// Whom an operation lets in, by what it documents.
+/// Who may call an operation, according to the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Anyone,
@@ -13,9 +13,9 @@ enum Who {
 }
 
 fn who(operation: &Operation) -> Who {
-    // The 401 of a login is about the name and the password that it is given.
+    // A 401 of the login is about the credentials in its body, not about a session.
     let is_login = operation.path == "/login";
-    // One that asks for the password documents a 403 too.
+    // Operations that ask for the password document a 403 too, so the description decides.
     let names_unconfirmed = operation.description["responses"]["403"]["description"].as_str();
     let needs_confirmed = names_unconfirmed.is_some_and(|text| text.contains("`unconfirmed`"));
     match (operation.documents(401) && !is_login, needs_confirmed) {
@@ -34,7 +34,7 @@ async fn ask(actor: &Actor, operation: &Operation) -> Answer {
 }
 
 #[tokio::test]
-async fn a_visitor_is_kept_out_by_exactly_the_operations_that_say_so() {
+async fn a_visitor_is_refused_by_exactly_the_documented_operations() {
     let app = TestApp::start().await;
     assert!(guarded().count() >= 2);
     for operation in operations() {
@@ -49,13 +49,13 @@ async fn a_visitor_is_kept_out_by_exactly_the_operations_that_say_so() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_account_is_kept_out_by_exactly_the_operations_that_say_so() {
+async fn an_unconfirmed_account_is_refused_by_exactly_the_documented_operations() {
     let app = TestApp::start().await;
     let cookie = app.unconfirmed("ada").await;
     let mut bearer = app.unconfirmed("bob").await;
     bearer.sign_in_with_bearer().await;
     for actor in [cookie, bearer] {
-        // Last what ends the session.
+        // Logging out ends the session, so it comes last.
         let (last, first): (Vec<_>, Vec<_>) = operations().iter().partition(|operation| operation.path == "/logout");
         for operation in first.into_iter().chain(last) {
             let answer = ask(&actor, operation).await;
@@ -69,7 +69,7 @@ async fn an_unconfirmed_account_is_kept_out_by_exactly_the_operations_that_say_s
 }
 
 #[tokio::test]
-async fn a_member_is_kept_out_by_none() {
+async fn a_member_may_call_every_operation() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     for operation in guarded() {
@@ -79,7 +79,7 @@ async fn a_member_is_kept_out_by_none() {
 }
 
 #[tokio::test]
-async fn who_may_call_is_decided_before_the_body_is_looked_at() {
+async fn the_guard_decides_before_the_body_is_read() {
     let app = TestApp::start().await;
     let unconfirmed = app.unconfirmed("ada").await;
     let bodies: [(&str, &[u8]); 4] =
@@ -99,7 +99,7 @@ async fn who_may_call_is_decided_before_the_body_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_made_up_credential_opens_nothing() {
+async fn an_invented_credential_is_refused() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let token = ada.token();
@@ -117,7 +117,7 @@ async fn a_made_up_credential_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_by_cookie_is_refused_to_pages_of_other_origins_by_all_of_them() {
+async fn every_change_by_cookie_from_another_origin_is_refused() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let changes: Vec<_> = guarded().filter(|operation| operation.method != "GET").collect();
@@ -142,11 +142,12 @@ async fn a_head_request_is_guarded_like_its_get() {
 }
 
 #[test]
-fn security_requirements_of_the_document_say_the_same() {
+fn the_security_requirements_in_the_document_agree() {
     for operation in operations() {
         let security = operation.description.get("security").and_then(|security| security.as_array());
-        let demands_session =
-            security.is_some_and(|ways| !ways.iter().any(|way| way.as_object().is_some_and(|way| way.is_empty())));
+        let demands_session = security.is_some_and(|schemes| {
+            !schemes.iter().any(|scheme| scheme.as_object().is_some_and(|scheme| scheme.is_empty()))
+        });
         let is_guarded = who(operation) != Who::Anyone;
         assert_eq!(demands_session, is_guarded, "{} {}", operation.method, operation.path);
     }

@@ -5,15 +5,16 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::database::TestDatabase;
-use crate::support::{TestApp, binary};
+use crate::support::{Actor, TestApp, binary};
 
-/// "plum-orbit-kettle-42" as werkzeug 3 has it, with fewer rounds.
+/// The hash that werkzeug 3 makes of "plum-orbit-kettle-42", with fewer rounds.
 pub const WERKZEUG: &str =
     "pbkdf2:sha256:1000$2GqTnYvF0kLw8sRz$1596cd299b68b5b7c825e28555dedd354a71a510f52762a64f44d443676772d8";
 pub const PASSWORD: &str = "plum-orbit-kettle-42";
 
-/// What a run of the binary said.
+/// A finished run of the binary.
 pub struct Run(pub Output);
 
 impl Run {
@@ -33,12 +34,12 @@ impl Run {
     }
 }
 
-/// JSON Lines.
+/// The rows as JSON Lines.
 pub fn lines(rows: impl IntoIterator<Item = Value>) -> Vec<u8> {
     rows.into_iter().map(|row| format!("{row}\n")).collect::<String>().into()
 }
 
-/// Imports from standard input, beside a running service.
+/// Imports from standard input, while the service runs.
 pub fn import(app: &TestApp, input: &[u8], flags: &[&str]) -> Run {
     import_into(&app.database, input, flags)
 }
@@ -71,7 +72,7 @@ async fn login(app: &TestApp, email: &str, password: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn an_account_moves_in_with_everything_it_has() {
+async fn an_account_is_imported_with_all_its_fields() {
     let app = TestApp::start().await;
     let id = "0b5f1c5e-7f0e-4d5a-9a39-0d4f3f1f6a11";
     let rows = [
@@ -90,14 +91,14 @@ async fn an_account_moves_in_with_everything_it_has() {
     let fields = json!({ "email": "bob@example.com", "password": PASSWORD });
     let user = app.visitor().post_json("/login", &fields).await.expect(200).json()["user"].clone();
     assert_eq!(user["confirmed"], false);
-    // Who is not confirmed gets the mail on asking, like anybody.
+    // An unconfirmed account can ask for the confirmation link, like any other.
     app.visitor().post_json("/resend", &json!({ "email": "bob@example.com" })).await.expect(202);
     let link = app.mailbox.mail_to("bob@example.com").await.path();
     app.visitor().post(&link).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_login_costs_one_hash_and_a_second_one_to_renew() {
+async fn a_login_costs_one_hash_and_a_renewal_a_second_one() {
     let app = TestApp::start().await;
     import(&app, &lines([row("ada@example.com"), row("bob@example.com")]), &[]).expect_success();
     let cost = async |email: &str, password: &str, status: u16| {
@@ -113,7 +114,7 @@ async fn a_login_costs_one_hash_and_a_second_one_to_renew() {
 }
 
 #[tokio::test]
-async fn a_second_run_adds_nothing_also_after_hashes_were_renewed() {
+async fn a_second_run_adds_nothing_even_after_hashes_were_renewed() {
     let app = TestApp::start().await;
     let input = lines((0..2500).map(|at| {
         json!({ "email": format!("u{at}@example.com"), "username": format!("user{at}"),
@@ -138,7 +139,7 @@ async fn spellings_of_an_address_are_one_account() {
 }
 
 #[tokio::test]
-async fn an_import_takes_an_address_from_those_who_did_not_prove_it_and_from_nobody_else() {
+async fn a_confirmed_import_takes_an_address_from_unconfirmed_accounts_only() {
     let app = TestApp::start().await;
     let squatter = app.unconfirmed("ada").await;
     let owner = app.member("bob").await;
@@ -150,7 +151,7 @@ async fn an_import_takes_an_address_from_those_who_did_not_prove_it_and_from_nob
     assert!(owner.passes_the_guard().await);
     assert_eq!(login(&app, "bob@example.com", &owner.password).await, 200);
     assert_eq!(login(&app, "bob@example.com", PASSWORD).await, 401);
-    // Nobody's word is behind this line: who registered here stays.
+    // An unconfirmed import does not replace an unconfirmed registration.
     let carol = app.unconfirmed("carol").await;
     let rows = [json!({ "email": "carol@example.com", "password_hash": WERKZEUG, "confirmed": false })];
     assert_eq!(import(&app, &lines(rows), &[]).expect_success(), "0 imported, 1 already there, 0 refused\n");
@@ -158,30 +159,49 @@ async fn an_import_takes_an_address_from_those_who_did_not_prove_it_and_from_nob
 }
 
 #[tokio::test]
-async fn a_registration_of_an_imported_address_and_its_owner_both_sign_in() {
+async fn a_registration_of_an_imported_address_does_not_keep_its_owner_at_an_old_scheme() {
     let app = TestApp::start().await;
     import(&app, &lines([row("ada@example.com")]), &[]).expect_success();
-    let parameters = async || app.database.rows("select parameters from addresses").await;
-    let foreign = parameters().await;
     let fields = json!({ "email": "ada@example.com", "password": "another-orbit-of-plums-7" });
     app.visitor().register_as(fields.clone()).await.expect(202);
-    for _ in 0..2 {
-        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
-        assert_eq!(login["user"]["confirmed"], false);
-        let fields = json!({ "email": "ada@example.com", "password": PASSWORD });
-        let login = app.visitor().post_json("/login", &fields).await.expect(200).json();
-        assert_eq!(login["user"]["confirmed"], true);
-    }
-    // One hash answers for both: both have the parameters of the address, so neither was renewed.
-    assert_eq!(parameters().await, foreign);
-    let shared = "select count(*) from users join addresses on canonical = email_canonical \
-                  where starts_with(password_hash, parameters)";
-    assert_eq!(app.database.number(shared).await, 2);
+    // One hash answers for both: the registration has the parameters of the import.
+    let registration = app.visitor().post_json("/login", &fields).await.expect(200).json();
+    assert_eq!(registration["user"]["confirmed"], false);
     assert_eq!(login(&app, "ada@example.com", "wrong").await, 401);
+    let schemes = "select split_part(password_hash, '$', 2) from users where confirmed_at is not null";
+    assert_ne!(app.database.rows(schemes).await[0][0].as_deref(), Some("bcrypt-sha256"));
+
+    assert_eq!(login(&app, "ada@example.com", PASSWORD).await, 200);
+    assert_eq!(app.database.rows(schemes).await[0][0].as_deref(), Some("bcrypt-sha256"));
+    assert_eq!(login(&app, "ada@example.com", PASSWORD).await, 200);
 }
 
 #[tokio::test]
-async fn a_name_or_an_identity_that_is_taken_is_not_given_twice() {
+async fn a_new_password_of_an_imported_account_has_the_scheme_of_today() {
+    for is_reset in [false, true] {
+        let app = TestApp::start().await;
+        import(&app, &lines([row("ada@example.com")]), &[]).expect_success();
+        let visitor = app.visitor();
+        visitor
+            .register_as(json!({ "email": "ada@example.com", "password": "another-orbit-of-plums-7" }))
+            .await
+            .expect(202);
+        let mut ada = Actor::new(&app, "ada").knowing(PASSWORD);
+        if is_reset {
+            let token = app.reset_link(&ada).await.token();
+            app.reset(&token, OTHER_PASSWORD).await.expect(204);
+        } else {
+            ada.sign_in().await;
+            ada.change_password(OTHER_PASSWORD).await.expect(204);
+        }
+        let schemes = "select split_part(password_hash, '$', 2) from users where confirmed_at is not null";
+        assert_eq!(app.database.rows(schemes).await[0][0].as_deref(), Some("bcrypt-sha256"), "{is_reset}");
+        assert_eq!(login(&app, "ada@example.com", OTHER_PASSWORD).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_username_or_id_that_is_taken_is_not_imported_twice() {
     let app = TestApp::start().await;
     app.member("ada").await;
     let id = app.database.rows("select id from users").await[0][0].clone().unwrap();
@@ -205,7 +225,7 @@ async fn a_name_or_an_identity_that_is_taken_is_not_given_twice() {
 }
 
 #[tokio::test]
-async fn an_export_into_an_empty_database_is_the_same_again() {
+async fn an_export_imported_into_an_empty_database_exports_the_same() {
     let app = TestApp::start().await;
     app.member("ada").await;
     app.unconfirmed("bob").await;
@@ -214,7 +234,7 @@ async fn an_export_into_an_empty_database_is_the_same_again() {
     import(&app, &lines(rows), &[]).expect_success();
     let devise = json!({ "email": "dan@example.com", "password_hash": format!("$2a$10${}", "a".repeat(53)) });
     import(&app, &lines([devise]), &["--devise-pepper", "pepper"]).expect_success();
-    // Beside their owners: registrations that cannot be confirmed, of an address with our hash and of one with theirs.
+    // Registrations of owned addresses, which cannot be confirmed: of one with our hash, and of one with a foreign hash.
     for email in ["ada@example.com", "u7@example.com"] {
         for word in ["kettle", "orbit"] {
             let password = format!("another-plum-{word}-7");
@@ -234,7 +254,7 @@ async fn an_export_into_an_empty_database_is_the_same_again() {
 }
 
 #[tokio::test]
-async fn who_was_shut_out_stays_out_through_an_export_and_an_import() {
+async fn a_disabled_account_stays_disabled_through_an_export_and_an_import() {
     let (here, there) = (TestApp::start().await, TestApp::start().await);
     let rows = [row("ada@example.com"), row("bob@example.com")];
     import(&here, &lines(rows), &[]).expect_success();
@@ -251,7 +271,7 @@ async fn who_was_shut_out_stays_out_through_an_export_and_an_import() {
 }
 
 #[tokio::test]
-async fn an_export_to_a_file_is_for_its_owner_alone_and_never_half() {
+async fn an_export_to_a_file_is_private_and_never_partial() {
     use std::os::unix::fs::PermissionsExt as _;
     let app = TestApp::start().await;
     app.member("ada").await;

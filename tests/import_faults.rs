@@ -1,4 +1,4 @@
-//! `vestibule user import` where something is wrong: with lines, with the file, with the run itself.
+//! `vestibule user import` when something goes wrong: bad lines, a bad file, a killed run.
 
 use std::fmt::Write as _;
 use std::process::Stdio;
@@ -11,9 +11,9 @@ use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::{TestApp, binary};
 
 #[tokio::test]
-async fn a_bad_line_is_named_and_changes_nothing_else() {
+async fn a_bad_line_is_reported_and_the_others_are_imported() {
     let app = TestApp::start().await;
-    let secret = "my-secret-hash-that-nobody-may-see";
+    let secret = "my-secret-hash-that-no-one-may-see";
     let mut input = Vec::new();
     let mut add = |line: &[u8]| {
         input.extend_from_slice(line);
@@ -54,7 +54,7 @@ async fn a_bad_line_is_named_and_changes_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_all_and_changes_nothing() {
+async fn a_dry_run_reports_everything_and_changes_nothing() {
     let app = TestApp::start().await;
     app.unconfirmed("ada").await;
     let before = export(&app.database);
@@ -68,7 +68,7 @@ async fn a_dry_run_says_all_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_killed_is_completed_by_the_next() {
+async fn a_killed_run_is_completed_by_the_next() {
     let database = TestDatabase::migrated();
     let count = 30_000;
     let mut input = String::new();
@@ -99,7 +99,7 @@ async fn a_run_that_is_killed_is_completed_by_the_next() {
 }
 
 #[tokio::test]
-async fn two_imports_and_registrations_at_once_leave_each_address_one_owner() {
+async fn two_concurrent_imports_leave_each_address_one_owner() {
     let app = TestApp::start().await;
     let row = |at: i32| json!({ "email": format!("u{at}@example.com"), "password_hash": WERKZEUG });
     let (up, down) = (lines((0..4000).map(row)), lines((0..4000).rev().map(row)));
@@ -118,7 +118,7 @@ async fn two_imports_and_registrations_at_once_leave_each_address_one_owner() {
 }
 
 #[tokio::test]
-async fn what_cannot_begin_says_why_in_one_line() {
+async fn a_run_that_cannot_start_says_why_in_one_line() {
     let database = TestDatabase::migrated();
     let run = Run(binary::run(&["user", "--database-url", &database.url, "import", "/nowhere.jsonl"], &[]));
     assert_eq!(run.0.status.code(), Some(1));

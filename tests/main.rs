@@ -1,56 +1,40 @@
-//! The tests from outside: every one talks to a running service over TCP, with a database of its own. One binary, so
-//! that they link once and share one PostgreSQL; one file per flow, with the name that it has in `src/flows`.
+//! Black-box tests: each talks to a running service over TCP and has a database of its own. They are one binary, which
+//! links once and shares one PostgreSQL. The flow `src/flows/<group>/<flow>.rs` is tested in `tests/<group>/<flow>.rs`.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "that is how tests fail"
+    reason = "tests fail with a panic, and may print"
 )]
 
 mod support;
 
-mod change_email;
-mod change_email_undo;
-mod change_password;
-mod change_username;
-mod confirm_email;
-mod delete_account;
-mod dev_mailbox;
-mod docs;
-mod end_sessions;
-mod export_account;
-mod forgot_password;
-mod health;
-mod list_sessions;
-mod login;
-mod logout;
-mod problems;
-mod register;
-mod resend;
-mod reset_password;
-mod reset_password_form;
-mod show_account;
+mod account;
+mod dev;
+mod email;
+mod meta;
+mod password;
+mod session;
 
 mod address;
 mod architecture;
-mod cleaning;
+mod cleanup;
 mod contract;
 mod errors;
 mod events;
 mod foreign_hashes;
 mod guard;
-mod mail;
 mod import;
 mod import_faults;
-mod mail_smtp;
-mod outrun;
+mod mail;
+mod overtaken;
 mod passlib;
 mod races;
 mod schema;
-mod session;
 mod start;
+mod user_command_names;
 mod user_commands;
 
 mod browser;

@@ -1,4 +1,4 @@
-//! Our password hashes are passlib's, bit for bit, so that they can move in and out. The real passlib made
+//! Our password hashes equal those of passlib, bit for bit, so that users can be moved in and out. The real passlib made
 //! `fixtures/passlib.json` (`fixtures/passlib_fixture.py`), and verifies what `hashes_for_passlib_to_verify` prints.
 
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn parameters(hash: &str) -> HashParameters {
 }
 
 #[tokio::test]
-async fn our_hashes_are_those_of_passlib() {
+async fn our_hashes_equal_those_of_passlib() {
     let hasher = Hasher::start(1).unwrap();
     let fixture = fixture();
     assert!(fixture.len() >= 10);
@@ -30,9 +30,9 @@ async fn our_hashes_are_those_of_passlib() {
     }
 }
 
-/// Passwords, and what `users.password_hash` has for them: of accounts that registered, and, since the policy refuses some
-/// of these passwords, of accounts that were imported with hashes of ours.
-async fn from_the_table() -> Vec<(String, String)> {
+/// Passwords and their hashes in the table `users`: of registered accounts, and of accounts imported with hashes of ours, since
+/// the policy refuses some of these passwords.
+async fn stored_hashes() -> Vec<(String, String)> {
     let (app, hasher) = (TestApp::start().await, Hasher::start(1).unwrap());
     let policy = PasswordPolicy { min_length: 8 };
     let (mut passwords, mut imported) = (Vec::new(), Vec::new());
@@ -60,8 +60,8 @@ async fn from_the_table() -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn the_users_table_has_complete_hashes() {
-    for (password, hash) in from_the_table().await {
-        // What passlib wants to see; it verifies a password with this text alone.
+    for (password, hash) in stored_hashes().await {
+        // The format of passlib, which verifies a password with this text alone.
         let (options, rest) = hash.strip_prefix("$bcrypt-sha256$v=2,t=2b,r=").unwrap().split_once('$').unwrap();
         assert!(options.parse::<u32>().is_ok(), "{hash}");
         assert_eq!(rest.split_once('$').map(|(salt, digest)| (salt.len(), digest.len())), Some((22, 31)), "{hash}");
@@ -71,10 +71,10 @@ async fn the_users_table_has_complete_hashes() {
 
 /// `cargo test hashes_for_passlib -- --ignored --nocapture`
 #[tokio::test]
-#[ignore = "prints the hashes in the table of users, for passlib_fixture.py --verify"]
-#[expect(clippy::print_stdout, reason = "it is piped into another program")]
+#[ignore = "prints the hashes in the table `users`, for passlib_fixture.py --verify"]
+#[expect(clippy::print_stdout, reason = "the output is piped into another program")]
 async fn hashes_for_passlib_to_verify() {
-    let hashes = from_the_table().await;
+    let hashes = stored_hashes().await;
     let hashes = hashes.iter().map(|(password, hash)| json!({ "password": password, "hash": hash }));
     println!("{}", hashes.collect::<Value>());
 }

@@ -1,11 +1,11 @@
-//! Many at once: what may happen once happens once, and nobody gets an answer that is not true.
+//! Concurrent requests: what may happen once happens once, and every answer is true.
 
 use std::collections::HashMap;
 use std::future::Future;
 
 use serde_json::json;
 
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Answer, TestApp, password_of};
 
 async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(tries: Vec<F>) -> Vec<Answer> {
@@ -41,13 +41,13 @@ async fn two_hundred_registrations_of_one_address_leave_three_accounts() {
     }
     let accepted = statuses(&answers)[&202];
     assert_eq!(app.database.number("select count(*) from users").await, 3.min(i64::try_from(accepted).unwrap()));
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     assert!(app.mailbox.mails().await.len() <= accepted);
     assert!(app.visitor().post_json("/resend", &json!({ "email": "ada@example.com" })).await.status == 202);
 }
 
 #[tokio::test]
-async fn one_username_goes_to_one_of_many() {
+async fn of_many_registrations_of_one_username_one_wins() {
     let app = TestApp::start().await;
     let tries = (0..8).map(|number| {
         let visitor = app.visitor();
@@ -61,7 +61,7 @@ async fn one_username_goes_to_one_of_many() {
 }
 
 #[tokio::test]
-async fn of_two_accounts_of_one_address_one_is_confirmed() {
+async fn of_two_accounts_with_one_address_one_is_confirmed() {
     let app = TestApp::start().await;
     for round in 0..4 {
         let email = format!("ada{round}@example.com");
@@ -99,7 +99,7 @@ async fn of_many_clicks_on_one_link_one_confirms() {
 }
 
 #[tokio::test]
-async fn a_confirmation_and_a_registration_of_one_address_come_one_after_the_other() {
+async fn a_confirmation_and_a_registration_of_one_address_do_not_disturb_each_other() {
     let app = TestApp::start().await;
     for round in 0..4 {
         let ada = app.unconfirmed(&format!("ada{round}")).await;
@@ -115,7 +115,7 @@ async fn a_confirmation_and_a_registration_of_one_address_come_one_after_the_oth
 }
 
 #[tokio::test]
-async fn many_logins_at_once_all_get_sessions_of_their_own() {
+async fn concurrent_logins_get_separate_sessions() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let tries = (0..12).map(|_| {
@@ -129,7 +129,7 @@ async fn many_logins_at_once_all_get_sessions_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_change_of_address_waits_for_a_reset_and_never_both_for_each_other() {
+async fn a_change_of_address_and_a_reset_do_not_deadlock() {
     let app = TestApp::start().await;
     for undo in [false, true] {
         let name = if undo { "eve" } else { "ada" };
@@ -145,7 +145,24 @@ async fn a_change_of_address_waits_for_a_reset_and_never_both_for_each_other() {
         let change = tokio::spawn(async move { visitor.post(&path).await });
         app.database.until_waiting(2).await;
         drop(held);
-        // The reset drops the change that waits, and its link with it.
+        // The reset cancels the pending change, so its links stop working.
         assert_eq!((reset.await.unwrap().status, change.await.unwrap().status), (204, 410), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_isolation_that_a_role_has_by_default_does_not_matter() {
+    let first = TestApp::start().await;
+    let serializable = "do $$ begin execute format('alter database %I set default_transaction_isolation = serializable', \
+                        current_database()); end $$";
+    first.database.rows(serializable).await;
+    let app = first.beside(|_| ()).await;
+    let registrations = (0..12).map(|number| {
+        let fields = json!({ "email": "ada@example.com", "password": password_of(&number.to_string()) });
+        let visitor = app.visitor();
+        async move { visitor.register_as(fields).await }
+    });
+    for answer in futures_util::future::join_all(registrations).await {
+        answer.expect(202);
     }
 }

@@ -1,4 +1,5 @@
-//! The README, run: its story in `curl` against the real binary, its table of operations against the contract, its links.
+//! The documents: the story in `curl` of the README, run against the real binary; the table of operations, compared with the
+//! contract; the links between documents; the map of the source.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,11 +10,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The address that the README speaks of.
+/// The address in the README.
 const WRITTEN: &str = "http://127.0.0.1:8080";
-/// Printed between the blocks, so that each one's output is known.
+/// Printed between the blocks, to tell their outputs apart.
 const SEPARATOR: char = '\u{1e}';
-/// How long the service may take to start; a first start sets up a database.
+/// The first start sets up a database.
 const START_WITHIN: Duration = Duration::from_secs(90);
 
 pub fn repository() -> &'static Path {
@@ -33,9 +34,16 @@ pub fn section<'a>(text: &'a str, title: &str) -> &'a str {
 
 /// The cells of the tables in a Markdown text, row by row, without their heads.
 pub fn table_rows(text: &str) -> Vec<Vec<String>> {
-    let rows = text.lines().filter(|line| line.starts_with('|') && !line.contains("---"));
     let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
-    rows.skip(1).map(cells).collect()
+    let mut rows = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        if line.starts_with("| ---") {
+            rows.pop(); // The head of the table.
+        } else {
+            rows.push(cells(line));
+        }
+    }
+    rows
 }
 
 /// The texts in backticks.
@@ -43,7 +51,7 @@ pub fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
 }
 
-/// A fenced block of commands, and the block of output that follows it, if one does.
+/// A fenced block of commands, and the block of output that follows it, if any.
 struct Step {
     commands: String,
     output: Option<String>,
@@ -64,7 +72,7 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Whether `line` reads as written, where `…` stands for anything.
+/// Whether `line` matches `written`, in which `…` stands for anything.
 fn is_like(line: &str, written: &str) -> bool {
     let mut pieces = written.split('…');
     let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
@@ -78,7 +86,7 @@ fn is_like(line: &str, written: &str) -> bool {
     line.ends_with(last)
 }
 
-/// A folder that goes when this goes.
+/// A folder that is deleted with this value.
 struct TempDir(PathBuf);
 
 impl TempDir {
@@ -96,7 +104,7 @@ impl Drop for TempDir {
     }
 }
 
-/// A command that sees as little of our environment as it can do with: a developer's settings must not change a test.
+/// A command with only the environment that it needs: a developer's settings must not change a test.
 fn command(program: &str) -> Command {
     const KEPT: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "POSTGRES_BIN_DIR"];
     let mut command = Command::new(program);
@@ -104,7 +112,7 @@ fn command(program: &str) -> Command {
     command
 }
 
-/// The service as `cargo run` starts it, but on a free port and with a data directory of its own.
+/// The service as `cargo run` starts it, but on a free port and with its own data directory.
 struct Service {
     child: Child,
     url: String,
@@ -121,7 +129,7 @@ impl Service {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, receiver) = mpsc::channel();
-        // Reads to the end, or the service would stop at a full pipe.
+        // To the end: the service would block on a full pipe.
         thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 let _ = sender.send(line);
@@ -134,18 +142,18 @@ impl Service {
             if let Some((_, url)) = line.split_once(" API ") {
                 service.url = url.trim().to_owned();
             }
-            // From then on it answers.
+            // Now it answers.
             if line.contains("migrated the database") {
                 return service;
             }
             said.push(line);
         }
-        panic!("the service does not start:\n{}", said.join("\n"));
+        panic!("the service did not start:\n{}", said.join("\n"));
     }
 }
 
 impl Drop for Service {
-    /// SIGTERM first, so that its database stops in good order before the folder goes.
+    /// SIGTERM first, so that its database stops cleanly before the folder is deleted.
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -161,9 +169,9 @@ impl Drop for Service {
 }
 
 #[test]
-fn the_story_happens_as_told() {
+fn the_story_of_the_readme_happens() {
     if !command("curl").arg("--version").output().is_ok_and(|answer| answer.status.success()) {
-        eprintln!("skipped: there is no curl here");
+        eprintln!("skipped: curl is missing");
         return;
     }
     let folder = TempDir::new("readme");
@@ -176,16 +184,16 @@ fn the_story_happens_as_told() {
     let script = commands.join("printf '\\036'\n");
     let answer = command("sh").args(["-eu", "-c", &script]).current_dir(&folder.0).output().unwrap();
     let printed = String::from_utf8(answer.stdout).unwrap();
-    let complaints = String::from_utf8_lossy(&answer.stderr);
-    assert!(answer.status.success(), "{}\n{printed}\n{complaints}", answer.status);
+    let errors = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success(), "{}\n{printed}\n{errors}", answer.status);
 
     let outputs: Vec<&str> = printed.split(SEPARATOR).collect();
     assert_eq!(outputs.len(), steps.len());
     for (step, output) in steps.iter().zip(outputs) {
         let expected = step.output.as_deref().unwrap_or_default();
-        let is_told = expected.lines().count() == output.lines().count()
+        let is_as_written = expected.lines().count() == output.lines().count()
             && output.lines().zip(expected.lines()).all(|(line, written)| is_like(line, written));
-        assert!(is_told, "\n{}printed\n{output}but the README says\n{expected}", step.commands);
+        assert!(is_as_written, "\n{}printed\n{output}but the README says\n{expected}", step.commands);
     }
 }
 
@@ -196,14 +204,14 @@ fn the_operations_are_those_of_the_contract() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         contract.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
     }
-    let readme = read("README.md");
-    let rows = table_rows(section(&readme, "What it answers"));
-    let told: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
-    assert_eq!(told, contract, "left: README, right: openapi.json");
+    let page = read("docs/api.md");
+    let rows = table_rows(section(&page, "Operations"));
+    let listed: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
+    assert_eq!(listed, contract, "left: docs/api.md, right: openapi.json");
 }
 
 #[test]
-fn the_links_of_the_documents_lead_somewhere() {
+fn every_link_between_documents_resolves() {
     let mut documents: Vec<PathBuf> = Vec::new();
     for folder in [".", "docs", "docs/adr"] {
         let entries = fs::read_dir(repository().join(folder)).unwrap();
@@ -223,7 +231,7 @@ fn the_links_of_the_documents_lead_somewhere() {
     }
 }
 
-/// The Rust files below `folder`, as they are written in the map.
+/// The Rust files below `folder`, as the map writes them.
 fn source_files(folder: &Path, prefix: &str) -> Vec<String> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {

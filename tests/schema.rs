@@ -1,4 +1,4 @@
-//! The tables: `src/db/schema.rs` is what the migrations make, and every migration can be taken back.
+//! The tables: `src/db/schema.rs` matches the migrations, and every migration can be reverted.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::support::database::TestDatabase;
 const COLUMNS: &str = "select table_name, column_name, data_type, is_nullable from information_schema.columns \
                        where table_schema = 'public' and table_name not like '\\_\\_diesel%'";
 
-/// Everything that a migration can make, as text.
+/// Everything that a migration can create, as text.
 const OBJECTS: [&str; 5] = [
     "select table_name, column_name, ordinal_position, data_type, is_nullable, column_default, collation_name \
      from information_schema.columns where table_schema = 'public'",
@@ -30,7 +30,7 @@ async fn dump(database: &TestDatabase) -> BTreeSet<Vec<Option<String>>> {
     dump
 }
 
-/// The name that diesel has for a type of PostgreSQL.
+/// Diesel's name for a type of PostgreSQL.
 fn diesel_type(data_type: &str) -> &'static str {
     match data_type {
         "text" => "Text",
@@ -67,7 +67,7 @@ fn declared() -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn schema_rs_is_what_the_migrations_make() {
+async fn schema_rs_matches_the_migrations() {
     let database = TestDatabase::migrated();
     let made: BTreeSet<String> = database
         .rows(COLUMNS)
@@ -87,7 +87,7 @@ async fn schema_rs_is_what_the_migrations_make() {
 }
 
 #[tokio::test]
-async fn constraints_that_the_code_knows_by_name_exist() {
+async fn constraints_that_the_code_names_exist() {
     use vestibule::user::users::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
     let database = TestDatabase::migrated();
     for name in [CONFIRMED_EMAIL_KEY, USERNAME_KEY] {
@@ -98,7 +98,7 @@ async fn constraints_that_the_code_knows_by_name_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_migration_can_be_taken_back_and_run_again() {
+async fn every_migration_can_be_reverted_and_run_again() {
     let database = TestDatabase::empty();
     let before = dump(&database).await;
     let db = Db::new(&database.url).unwrap();
@@ -107,7 +107,7 @@ async fn every_migration_can_be_taken_back_and_run_again() {
     let migrated = dump(&database).await;
 
     let harness = async || AsyncMigrationHarness::new(AsyncPgConnection::establish(&database.url).await.unwrap());
-    // One step back and one forward from each state, so that no down.sql leans on a later one.
+    // Reverts to each state and migrates again, so that every down.sql restores exactly the state before.
     for steps in 1..=applied.len() {
         let mut harness = harness().await;
         for _ in 0..steps {
@@ -123,5 +123,5 @@ async fn every_migration_can_be_taken_back_and_run_again() {
     assert!(left.is_empty(), "left over: {left:?}");
     assert_eq!(db.migrate().await.unwrap().len(), applied.len());
     assert_eq!(dump(&database).await, migrated);
-    assert!(db.migrate().await.unwrap().is_empty(), "nothing is missing any more");
+    assert!(db.migrate().await.unwrap().is_empty(), "no migration is pending");
 }

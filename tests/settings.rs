@@ -1,4 +1,4 @@
-//! What the documents say about settings and error codes, compared with what the code has.
+//! What the documents say about settings and error codes, compared with the code.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser};
 use vestibule::config::Settings;
 use vestibule::problem::Code;
 
-use crate::readme::{quoted, read, repository, section, table_rows};
+use crate::readme::{quoted, read, repository, table_rows};
 
 #[derive(Parser)]
 struct Cli {
@@ -16,7 +16,7 @@ struct Cli {
     _settings: Settings,
 }
 
-/// Variables and their defaults. `None` where the default depends on other settings.
+/// Variables and their defaults. `None` if the default depends on other settings.
 type Variables = BTreeMap<String, Option<String>>;
 
 fn settings() -> Variables {
@@ -30,7 +30,7 @@ fn settings() -> Variables {
         .collect()
 }
 
-/// The same variables, and the same defaults wherever there is one that can be written down.
+/// The same variables, and the same defaults where they are fixed.
 fn assert_same(document: &str, written: &Variables) {
     let settings = settings();
     let names = |variables: &Variables| variables.keys().cloned().collect::<Vec<_>>();
@@ -51,20 +51,19 @@ fn the_example_file_has_the_settings_and_their_defaults() {
 }
 
 #[test]
-fn the_readme_has_the_settings_and_their_defaults() {
-    let readme = read("README.md");
-    let rows = table_rows(section(&readme, "Settings"));
+fn the_page_of_settings_has_the_settings_and_their_defaults() {
+    let rows = table_rows(&read("docs/settings.md"));
     let written = rows.iter().map(|row| (quoted(&row[0]).remove(0), quoted(&row[1]).into_iter().next())).collect();
-    assert_same("README.md", &written);
+    assert_same("docs/settings.md", &written);
 }
 
-/// `UPDATE_DOCS=1 cargo test the_page_of_error_codes` writes the page anew.
+/// `UPDATE_DOCS=1 cargo test the_page_of_error_codes` rewrites the page.
 #[test]
 fn the_page_of_error_codes_is_up_to_date() {
     let mut page = "# Error codes\n\n\
         Every error is `application/problem+json` (RFC 9457). Decide by `code`: it is stable, titles and details are \
-        not.\nThe service itself explains each at `/problems/{code}`, where the member `type` leads. This page is \
-        generated from\n[src/problem/code.rs](../src/problem/code.rs); a test keeps it so.\n\n\
+        not.\nThe service explains each code at `/problems/{code}`, the address in `type`. This page is generated from\n\
+        [src/problem/code.rs](../src/problem/code.rs): do not edit it.\n\n\
         | code | status | title | what it means, what to do |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for code in Code::ALL {

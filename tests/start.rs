@@ -1,4 +1,4 @@
-//! The real binary: how it starts, refuses to start, ends, and comes back.
+//! The real binary: how it starts, refuses to start, stops, and restarts.
 
 use std::path::Path;
 use std::process::Output;
@@ -10,13 +10,13 @@ use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::http::Http;
 use crate::support::{eventually, password_of};
 
-const SECRET: &str = "s3cr3t-that-nobody-may-see";
+const SECRET: &str = "s3cr3t-that-no-one-may-see";
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Demands that a start was refused with one line that names the variable.
+/// Asserts that startup was aborted with one line that names the variable.
 #[track_caller]
 fn assert_refused(output: &Output, variable: &str) {
     let said = text(&output.stderr);
@@ -28,17 +28,17 @@ fn assert_refused(output: &Output, variable: &str) {
 }
 
 #[test]
-fn a_value_that_cannot_work_stops_the_start_with_one_line_that_names_it() {
+fn an_invalid_value_aborts_startup_with_one_line_that_names_the_setting() {
     let wrong = [
         ("LISTEN", "nowhere"),
         ("PUBLIC_URL", "ftp://x"),
         ("PUBLIC_URL", "https://x/path"),
         ("SECRET_KEY", SECRET),
         ("SECRET_KEY", "abcd"),
-        ("SMTP_URL", "http://user:s3cr3t-that-nobody-may-see@x"),
-        ("SMTP_URL", "smtp://user:s3cr3t-that-nobody-may-see@x?tls=maybe"),
-        ("DATABASE_URL", "mysql://user:s3cr3t-that-nobody-may-see@x/y"),
-        ("DATABASE_URL", "postgres://user:s3cr3t-that-nobody-may-see@x:port/y"),
+        ("SMTP_URL", "http://user:s3cr3t-that-no-one-may-see@x"),
+        ("SMTP_URL", "smtp://user:s3cr3t-that-no-one-may-see@x?tls=maybe"),
+        ("DATABASE_URL", "mysql://user:s3cr3t-that-no-one-may-see@x/y"),
+        ("DATABASE_URL", "postgres://user:s3cr3t-that-no-one-may-see@x:port/y"),
         ("DATABASE_URL", "postgres:///no-host"),
         ("DEV_MAILBOX", "maybe"),
         ("MAIL_FROM", "nobody"),
@@ -51,7 +51,7 @@ fn a_value_that_cannot_work_stops_the_start_with_one_line_that_names_it() {
         ("PASSWORD_MIN_LENGTH", "4"),
         ("COOKIE_SAMESITE", "sometimes"),
         ("COOKIE_SAMESITE", "none"),
-        ("TRUSTED_PROXIES", "everybody"),
+        ("TRUSTED_PROXIES", "everyone"),
         ("BCRYPT_COST", "9"),
         ("BCRYPT_COST", "17"),
     ];
@@ -68,7 +68,7 @@ fn a_value_that_cannot_work_stops_the_start_with_one_line_that_names_it() {
 }
 
 #[test]
-fn a_flag_is_refused_like_its_variable() {
+fn an_invalid_flag_is_reported_with_its_variable() {
     let output = run(&["serve", "--secret-key", SECRET], &[]);
     assert_refused(&output, "SECRET_KEY (--secret-key)");
 }
@@ -92,7 +92,7 @@ fn https_needs_a_secret_key_and_a_public_listener_needs_a_mail_server() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let dir = fresh_dir("wrong");
@@ -105,7 +105,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn the_command_line_explains_itself() {
+fn help_names_the_variables_and_reveals_no_secret() {
     let help = run(&["serve", "--help"], &[]);
     assert!(help.status.success());
     let said = text(&help.stdout);
@@ -122,7 +122,7 @@ fn the_command_line_explains_itself() {
 }
 
 #[test]
-fn the_migrations_run_by_themselves_as_well() {
+fn migrate_runs_the_migrations() {
     let database = TestDatabase::empty();
     let dir = fresh_dir("migrate");
     let variables = [("DATABASE_URL", database.url.as_str()), ("DATA_DIR", dir.to_str().unwrap())];
@@ -130,7 +130,7 @@ fn the_migrations_run_by_themselves_as_well() {
     assert!(first.status.success() && text(&first.stderr).contains("migrated"), "{}", text(&first.stderr));
     let second = run(&["migrate"], &variables);
     assert!(second.status.success() && text(&second.stderr).contains("up to date"), "{}", text(&second.stderr));
-    let nowhere = run(&["migrate"], &[("DATABASE_URL", "postgres://x:s3cr3t-that-nobody-may-see@127.0.0.1:1/x")]);
+    let nowhere = run(&["migrate"], &[("DATABASE_URL", "postgres://x:s3cr3t-that-no-one-may-see@127.0.0.1:1/x")]);
     assert!(!nowhere.status.success() && !text(&nowhere.stderr).contains(SECRET));
 }
 
@@ -148,7 +148,7 @@ async fn two_instances_that_start_together_migrate_once() {
 }
 
 #[tokio::test]
-async fn without_its_database_it_starts_and_says_so() {
+async fn without_its_database_the_service_starts_and_is_unavailable() {
     let mut process = Process::start(&fresh_dir("data"), &[("DATABASE_URL", "postgres://x@127.0.0.1:1/x")]);
     let http = process.http().await;
     http.request("GET", "/health/live").send().await.expect(200);
@@ -163,7 +163,7 @@ async fn without_its_database_it_starts_and_says_so() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_in_good_order() {
+async fn sigterm_ends_the_process_with_status_0() {
     let database = TestDatabase::migrated();
     let mut process = Process::start(&fresh_dir("data"), &[("DATABASE_URL", &database.url)]);
     process.ready().await;
@@ -175,7 +175,7 @@ async fn register(http: &Http, name: &str) {
     http.request("POST", "/register").json(&fields).send().await.expect(202);
 }
 
-/// The path of the link to the only one who registered.
+/// The path of the link to the only user who registered.
 async fn link(http: &Http) -> String {
     let link = eventually("the mail comes", async || {
         let mails = http.request("GET", "/dev/mailbox").send().await.expect(200).json();
@@ -185,7 +185,7 @@ async fn link(http: &Http) -> String {
 }
 
 #[tokio::test]
-async fn with_nothing_set_up_it_brings_its_database_which_survives_a_kill() {
+async fn the_embedded_database_starts_by_default_and_survives_a_kill() {
     let dir = fresh_dir("data");
     let mut process = Process::start(&dir, &[]);
     let http = process.ready().await;
@@ -210,7 +210,7 @@ async fn with_nothing_set_up_it_brings_its_database_which_survives_a_kill() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_database_or_a_folder_is_said_once_with_its_cause() {
+async fn an_error_with_the_database_or_a_folder_is_reported_once_with_its_cause() {
     let database = TestDatabase::empty();
     let mut url = url::Url::parse(&database.url).unwrap();
     url.set_path("nowhere");
@@ -224,25 +224,25 @@ async fn what_is_wrong_with_a_database_or_a_folder_is_said_once_with_its_cause()
     assert_eq!((complaints.len(), said.matches("/no-such-folder").count()), (1, 1), "{said}");
 }
 
-/// A system that is too old for the bundled programs, as far as they can tell.
+/// Simulates a system that is too old for the bundled programs.
 #[tokio::test]
-async fn where_the_bundled_database_cannot_run_an_installed_one_does_or_one_line_says_what_to_do() {
+async fn if_the_bundled_postgresql_cannot_run_an_installed_one_is_used_or_the_error_says_what_to_do() {
     let dir = fresh_dir("data");
     let variables = [("DATA_DIR", dir.to_str().unwrap()), ("POSTGRES_BIN_DIR", ""), ("RUST_LOG", "info")];
     assert!(run(&["migrate"], &variables).status.success());
     let mut folders = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let programs = folders.find(|path| path.to_str().unwrap().contains("postgres-runtime-")).expect("bundled programs");
     std::fs::write(programs.join("bin/postgres"), "#!/bin/sh\necho an old system >&2\nexit 1\n").unwrap();
-    // Else they would be taken for damaged, and unpacked again.
+    // Otherwise the programs would count as damaged, and be unpacked again.
     std::fs::write(programs.join("cannot-run-here"), "").unwrap();
     let output = run(&["migrate"], &variables);
     let said = text(&output.stderr);
     if output.status.success() {
         assert!(said.contains("using the embedded PostgreSQL") && !said.contains("bundled"), "{said}");
-        assert!(said.contains("migrated the database"), "it has a cluster of its own: {said}");
+        assert!(said.contains("migrated the database"), "the installed PostgreSQL has its own cluster: {said}");
     } else {
         let debian = |major: u32| Path::new(&format!("/usr/lib/postgresql/{major}/bin/initdb")).exists();
-        assert!(!(15..30).any(debian), "one is installed: {said}");
+        assert!(!(15..30).any(debian), "an installed PostgreSQL was not used: {said}");
         assert_eq!(said.trim_end().lines().count(), 1, "{said}");
         for word in ["an old system", "install postgresql", "DATABASE_URL", "POSTGRES_BIN_DIR"] {
             assert!(said.contains(word), "{said}");
@@ -251,7 +251,7 @@ async fn where_the_bundled_database_cannot_run_an_installed_one_does_or_one_line
 }
 
 #[tokio::test]
-async fn one_data_directory_belongs_to_one_instance() {
+async fn a_data_directory_belongs_to_one_instance() {
     let dir = fresh_dir("data");
     let process = Process::start(&dir, &[]);
     process.ready().await;

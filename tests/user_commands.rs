@@ -1,4 +1,4 @@
-//! `vestibule user …` for one account: the real binary beside a running service, on the same database.
+//! `vestibule user …` for one account: the real binary, with the database of a running service.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -6,10 +6,10 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::import::Run;
-use crate::support::life::OTHER_PASSWORD;
+use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Actor, TestApp, binary, password_of};
 
-fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
+pub fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
     let mut child = binary::command(&["user", "--database-url", &app.database.url, "--bcrypt-cost", "10"])
         .args(arguments)
         .stdin(Stdio::piped())
@@ -17,22 +17,22 @@ fn user_with(app: &TestApp, arguments: &[&str], input: &str) -> Run {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Whoever does not read may be gone already.
+    // A command that reads no input may have ended already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     Run(child.wait_with_output().unwrap())
 }
 
-fn user(app: &TestApp, arguments: &[&str]) -> Run {
+pub fn user(app: &TestApp, arguments: &[&str]) -> Run {
     user_with(app, arguments, "")
 }
 
-/// Demands exit status 1, nothing on standard output, and one line that has these words.
+/// Asserts exit status 1, nothing on standard output, and one line on standard error that contains these parts.
 #[track_caller]
-fn expect_refusal(run: &Run, words: &[&str]) {
+pub fn expect_refusal(run: &Run, parts: &[&str]) {
     let line = run.stderr();
     assert_eq!((run.0.status.code(), run.stdout().as_str()), (Some(1), ""), "{line}");
     assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(words.iter().all(|word| line.contains(word)), "{line}");
+    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
 }
 
 fn json_of(run: &Run) -> Value {
@@ -40,7 +40,7 @@ fn json_of(run: &Run) -> Value {
 }
 
 #[tokio::test]
-async fn list_shows_accounts_newest_first_and_finds_some() {
+async fn list_shows_accounts_newest_first_and_searches() {
     let app = TestApp::start().await;
     assert_eq!(user(&app, &["list"]).expect_success(), "no accounts\n");
     app.member("ada").await;
@@ -55,7 +55,7 @@ async fn list_shows_accounts_newest_first_and_finds_some() {
     assert_eq!(found.as_array().unwrap().len(), 1);
     assert_eq!((&found[0]["username"], &found[0]["disabled_at"]), (&json!("ada"), &Value::Null));
     assert!(found[0]["confirmed_at"].is_string());
-    // What means something to a pattern means itself here.
+    // `%` is no wildcard in a search.
     assert_eq!(json_of(&user(&app, &["list", "--search", "%", "--json"])), json!([]));
     assert_eq!(json_of(&user(&app, &["list", "--limit", "1", "--json"])).as_array().unwrap().len(), 1);
 }
@@ -71,7 +71,7 @@ async fn show_has_sessions_mails_and_events_and_no_secret() {
         let details = json_of(&user(&app, &["show", name, "--json"]));
         assert_eq!((&details["id"], &details["email"]), (&json!(id), &json!("ada@example.com")), "{name}");
         assert_eq!(details["sessions"][0]["ip"], "127.0.0.1");
-        assert_eq!(details["mails"][0]["mail"], "confirm_email");
+        assert_eq!(details["mails"][0]["kind"], "confirm_email");
         assert_eq!(details["events"][0]["kind"], "signed_in");
         let text = user(&app, &["show", name]).expect_success();
         assert!(["signed_in", "confirm_email", "127.0.0.1"].iter().all(|word| text.contains(word)), "{text}");
@@ -82,7 +82,7 @@ async fn show_has_sessions_mails_and_events_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_created_account_signs_in_and_confirmed_passes_the_guard() {
+async fn a_created_account_signs_in_and_passes_the_guard_once_confirmed() {
     let app = TestApp::start().await;
     let (mut ada, mut bob) = (Actor::new(&app, "ada"), Actor::new(&app, "bob"));
     let input = format!("{}\n", ada.password);
@@ -94,13 +94,13 @@ async fn a_created_account_signs_in_and_confirmed_passes_the_guard() {
     bob.sign_in().await;
     bob.get("/sessions").await.expect_problem(403, "unconfirmed");
     user(&app, &["confirm", "bob@example.com"]).expect_success();
-    assert!(bob.passes_the_guard().await, "at the next request of the open session");
+    assert!(bob.passes_the_guard().await, "the open session notices at its next request");
     user(&app, &["confirm", "bob@example.com"]).expect_success();
     assert_eq!(bob.events().await, ["created", "signed_in", "confirmed"]);
 }
 
 #[tokio::test]
-async fn create_refuses_what_a_registration_would() {
+async fn create_refuses_what_a_registration_refuses() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let create = |arguments: &[&str], input: &str| user_with(&app, &[&["create"], arguments].concat(), input);
@@ -114,14 +114,14 @@ async fn create_refuses_what_a_registration_would() {
 }
 
 #[tokio::test]
-async fn confirm_asks_whose_word_it_is_where_several_registered_an_address() {
+async fn confirm_asks_for_an_id_if_several_accounts_have_the_address() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let eve = json!({ "email": ada.email, "password": OTHER_PASSWORD, "username": "eve" });
     app.visitor().register_as(eve).await.expect(202);
     let ids = app.database.rows("select id::text from users").await;
-    let words: Vec<&str> = ids.iter().map(|row| row[0].as_deref().unwrap()).collect();
-    expect_refusal(&user(&app, &["confirm", &ada.email]), &words);
+    let ids: Vec<&str> = ids.iter().map(|row| row[0].as_deref().unwrap()).collect();
+    expect_refusal(&user(&app, &["confirm", &ada.email]), &ids);
     assert!(!ada.passes_the_guard().await);
     user(&app, &["confirm", "ada"]).expect_success();
     assert!(ada.passes_the_guard().await);
@@ -129,7 +129,7 @@ async fn confirm_asks_whose_word_it_is_where_several_registered_an_address() {
 }
 
 #[tokio::test]
-async fn confirm_drops_rivals_and_knows_an_address_that_is_taken() {
+async fn confirm_deletes_rivals_and_refuses_an_address_that_is_taken() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let late = json!({ "email": ada.email, "password": password_of("late"), "username": "late" });
@@ -146,7 +146,7 @@ async fn confirm_drops_rivals_and_knows_an_address_that_is_taken() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_is_refused_at_its_very_next_request_and_enable_brings_it_back() {
+async fn a_disabled_account_is_refused_at_its_next_request_until_it_is_enabled() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let signed_out = ada.knowing(&ada.password);
@@ -155,7 +155,7 @@ async fn a_disabled_account_is_refused_at_its_very_next_request_and_enable_bring
     assert!(said.contains("ada@example.com") && said.contains("disabled"), "{said}");
     ada.get("/me").await.expect_problem(401, "unauthenticated");
     let right = signed_out.try_sign_in(json!({})).await;
-    assert_eq!(right.appearance(), wrong.appearance(), "nobody is told more than for a wrong password");
+    assert_eq!(right.appearance(), wrong.appearance(), "the answer equals that to a wrong password");
     assert!(bob.is_signed_in().await);
     assert!(user(&app, &["list"]).expect_success().contains(" disabled "));
 
@@ -175,7 +175,7 @@ async fn a_disabled_account_is_refused_at_its_very_next_request_and_enable_bring
 }
 
 #[tokio::test]
-async fn set_password_reads_it_from_standard_input_and_ends_the_sessions() {
+async fn set_password_reads_standard_input_and_ends_the_sessions() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, "eve@example.org").await;
@@ -191,7 +191,7 @@ async fn set_password_reads_it_from_standard_input_and_ends_the_sessions() {
 }
 
 #[tokio::test]
-async fn set_password_lifts_the_limit_on_logins() {
+async fn set_password_clears_the_login_limit() {
     let app = crate::security::limited().await;
     let ada = app.member("ada").await.knowing(OTHER_PASSWORD);
     for _ in 0..5 {
@@ -213,7 +213,7 @@ async fn sign_out_ends_the_sessions_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn delete_asks_first_and_takes_everything() {
+async fn delete_asks_for_confirmation_and_removes_everything() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     expect_refusal(&user_with(&app, &["delete", "ada"], "yes\n"), &["--yes"]);
@@ -224,7 +224,7 @@ async fn delete_asks_first_and_takes_everything() {
     ada.register().await.expect(202);
 }
 
-/// The same on a terminal, where `input` is typed; `None` where there is no `script` that makes one.
+/// Runs a command on a terminal, where `input` is typed. `None` if the program `script`, which makes the terminal, is missing.
 #[cfg(target_os = "linux")]
 fn user_at_a_terminal(app: &TestApp, arguments: &[&str], input: &str) -> Option<Run> {
     let binary = env!("CARGO_BIN_EXE_vestibule");
@@ -236,7 +236,7 @@ fn user_at_a_terminal(app: &TestApp, arguments: &[&str], input: &str) -> Option<
         .spawn();
     let mut script = script.ok()?;
     let mut keyboard = script.stdin.take().unwrap();
-    // What is typed before the question is thrown away, as is usual for passwords: so it is typed again until it counts.
+    // Input before the question is discarded, as usual for passwords, so it is typed again until the command ends.
     for _ in 0..60 {
         if script.try_wait().unwrap().is_some() {
             break;
@@ -244,18 +244,18 @@ fn user_at_a_terminal(app: &TestApp, arguments: &[&str], input: &str) -> Option<
         std::thread::sleep(std::time::Duration::from_millis(500));
         let _ = keyboard.write_all(input.as_bytes());
     }
-    // Nobody types any more: whatever still waits ends.
+    // Closes the input, so that a command that still reads ends.
     drop(keyboard);
     Some(Run(script.wait_with_output().unwrap()))
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn delete_takes_nothing_but_yes_for_an_answer() {
+async fn delete_accepts_only_yes() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let Some(run) = user_at_a_terminal(&app, &["delete", "ada"], "y\n") else {
-        return eprintln!("not tested: there is no `script` here");
+        return eprintln!("not tested: the program `script` is missing");
     };
     let said = run.stdout();
     assert!(said.contains("delete ada with everything that belongs to it? Type yes: "), "{said}");
@@ -268,30 +268,16 @@ async fn delete_takes_nothing_but_yes_for_an_answer() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_password_that_is_typed_is_not_shown() {
+async fn a_typed_password_is_not_shown() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let Some(run) = user_at_a_terminal(&app, &["set-password", "ada"], &format!("{OTHER_PASSWORD}\n")) else {
-        return eprintln!("not tested: there is no `script` here");
+        return eprintln!("not tested: the program `script` is missing");
     };
     let said = run.stdout();
     let (before, after) = said.split_once("new password (it is not shown): ").expect(&said);
     assert!(run.0.status.success() && after.contains("is set"), "{said}");
-    // What was typed too early, before the question, the terminal itself has shown.
+    // The terminal itself echoes what is typed before the question, so only the output after it counts.
     assert!(!after.split("is set").next().unwrap().contains(OTHER_PASSWORD), "{before} | {after}");
     assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
-}
-
-#[tokio::test]
-async fn a_name_that_nobody_has_gives_one_line_and_exit_status_one() {
-    let app = TestApp::start().await;
-    app.member("ada").await;
-    let commands: [&[&str]; 7] =
-        [&["show"], &["confirm"], &["disable"], &["enable"], &["sign-out"], &["set-password"], &["delete", "--yes"]];
-    for name in ["nobody", "nobody@example.com", "0198c0de-0000-7000-8000-000000000000", "a b", "%"] {
-        for command in commands {
-            let run = user_with(&app, &[command, &[name]].concat(), OTHER_PASSWORD);
-            expect_refusal(&run, &["there is no account", name]);
-        }
-    }
 }

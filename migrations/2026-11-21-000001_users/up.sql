@@ -16,7 +16,7 @@ create table users (
     -- A complete hash string: scheme, cost, salt and digest. Null for an account without a password.
     password_hash text,
     password_set_at timestamptz,
-    -- 128 random bits, new whenever the way to sign in changes. Reset links, locks and new sessions are bound to it.
+    -- 128 random bits, new whenever a password is set. Reset links, locks and new sessions are bound to it.
     credential_version uuid not null,
     confirmed_at timestamptz,
     disabled_at timestamptz,

@@ -27,11 +27,12 @@ impl Accounts {
         request: &RequestContext,
     ) -> Result<(), Error> {
         let user = reauth.user;
-        self.hash_and_store(new.password(), reauth.parameters.clone(), async |conn, hashed| {
+        let parameters = self.parameters_for(user, reauth.parameters.clone());
+        self.hash_and_store(new.password(), parameters, async |conn, hashed| {
             if !users::lock_unchanged(conn, user).await? {
                 return Err(Error::Outdated);
             }
-            replace(conn, user, hashed, Some(session_id), request.at).await?;
+            self.replace(conn, user, hashed, Some(session_id), request.at).await?;
             reauth.finish(conn).await?;
             audit::record(conn, user.id(), EventKind::PasswordChanged, Actor::Owner(request), request.at).await?;
             tell_owner(conn, user, request).await
@@ -79,9 +80,10 @@ impl Accounts {
         let (user, parameters) = self.find_for_reset(link).await?;
         let password = self.check_password(&user, new)?;
         let actor = Actor::Owner(request);
+        let parameters = self.parameters_for(&user, parameters);
         let reset = self.hash_and_store(password.password(), parameters, async |conn, hashed| {
             addresses::lock(conn, &user.email_canonical).await?;
-            replace(conn, &user, hashed, None, request.at).await?;
+            self.replace(conn, &user, hashed, None, request.at).await?;
             confirm::confirm(conn, user.id(), &user.email_canonical, actor, request.at).await?;
             throttle::clear(conn, &user).await?;
             audit::record(conn, user.id(), EventKind::PasswordReset, actor, request.at).await?;
@@ -116,11 +118,12 @@ impl Accounts {
     pub async fn set_password_by_admin(&self, user: &User, new: &str) -> Result<(), Error> {
         let password = self.check_password(user, new)?;
         let canonical = user.email_canonical.as_str();
-        let parameters = self.db.run(async |conn| addresses::find_parameters(conn, canonical).await).await?;
-        let set = self.hash_and_store(password.password(), parameters.ok_or(Error::NotFound)?, async |conn, hashed| {
+        let shared = self.db.run(async |conn| addresses::find_parameters(conn, canonical).await).await?;
+        let parameters = self.parameters_for(user, shared.ok_or(Error::NotFound)?);
+        let set = self.hash_and_store(password.password(), parameters, async |conn, hashed| {
             let now = self.clock.now();
             addresses::lock(conn, canonical).await?;
-            replace(conn, user, hashed, None, now).await?;
+            self.replace(conn, user, hashed, None, now).await?;
             throttle::clear(conn, user).await?;
             Ok(audit::record(conn, user.id(), EventKind::PasswordChanged, Actor::Admin, now).await?)
         });
@@ -129,28 +132,41 @@ impl Accounts {
             result => result,
         }
     }
-}
 
-/// Replaces the password of an account whose address is locked, drops a pending change of address, and ends the sessions
-/// except the one to `keep`.
-async fn replace(
-    conn: &mut Connection,
-    user: &User,
-    hashed: &HashedPassword,
-    keep: Option<Uuid>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    match addresses::find_parameters(conn, &user.email_canonical).await? {
-        Some(current) if current == hashed.parameters => {}
-        Some(current) => return Err(Error::ParametersChanged(current)),
-        None => return Err(Error::Outdated),
+    /// What a new password is hashed under: the parameters of the address, or fresh ones if those are outdated and the
+    /// account is confirmed. Otherwise, a stranger who registers the address could keep the owner's hash at an old scheme.
+    fn parameters_for(&self, user: &User, shared: HashParameters) -> HashParameters {
+        match user.is_confirmed() && !shared.is_current(self.bcrypt_cost) {
+            true => HashParameters::random(self.bcrypt_cost),
+            false => shared,
+        }
     }
-    if !users::set_password(conn, user, &hashed.hash, now).await? {
-        return Err(Error::Outdated);
+
+    /// Replaces the password of an account whose address is locked, drops a pending change of address, and ends the
+    /// sessions except the one to `keep`.
+    async fn replace(
+        &self,
+        conn: &mut Connection,
+        user: &User,
+        hashed: &HashedPassword,
+        keep: Option<Uuid>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let canonical = user.email_canonical.as_str();
+        let current = addresses::find_parameters(conn, canonical).await?.ok_or(Error::Outdated)?;
+        if current != hashed.parameters {
+            if !user.is_confirmed() || current.is_current(self.bcrypt_cost) {
+                return Err(Error::ParametersChanged(current));
+            }
+            addresses::set_parameters(conn, canonical, &hashed.parameters).await?;
+        }
+        if !users::set_password(conn, user, &hashed.hash, now).await? {
+            return Err(Error::Outdated);
+        }
+        email_changes::delete_pending(conn, user.id()).await?;
+        session::store::delete_all(conn, user.id(), keep).await?;
+        Ok(())
     }
-    email_changes::delete_pending(conn, user.id()).await?;
-    session::store::delete_all(conn, user.id(), keep).await?;
-    Ok(())
 }
 
 async fn tell_owner(conn: &mut Connection, user: &User, request: &RequestContext) -> Result<(), Error> {

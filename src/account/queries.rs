@@ -55,7 +55,8 @@ impl Accounts {
 }
 
 pub(super) async fn find_by_name(conn: &mut Connection, name: &str) -> QueryResult<Option<User>> {
-    if let Ok(id) = name.parse::<Uuid>() {
+    // Only with its hyphens: without them, a username can look like an id.
+    if let Some(id) = name.parse::<Uuid>().ok().filter(|id| name == id.to_string()) {
         return users::find(conn, UserId(id)).await;
     }
     let found = if let Ok(email) = Email::parse(name) {

@@ -91,7 +91,7 @@ impl Accounts {
             let hash = self.hasher.hash(password, &parameters).await?;
             self.transaction(async |conn| {
                 addresses::lock_or_insert(conn, &user.email_canonical, &parameters, self.clock.now()).await?;
-                Ok(users::renew_hash_if_alone(conn, user, &hash, &parameters).await?)
+                Ok(users::renew_hash(conn, user, &hash, &parameters).await?)
             })
             .await
         };

@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use dev_postgres::DevPostgres;
 use env_logger::Target;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
 use vestibule::db::Db;
-use vestibule::db::embedded::Embedded;
 use vestibule::openapi;
 use vestibule::server::{self, Service};
 
@@ -81,7 +81,7 @@ fn migrate(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// The migrated database of the settings, beside a running service. The embedded one lives as long as the second value.
-async fn open_database(settings: &Settings) -> anyhow::Result<(Db, Option<Embedded>)> {
+async fn open_database(settings: &Settings) -> anyhow::Result<(Db, Option<DevPostgres>)> {
     let (url, embedded) = server::admin_database(settings)?;
     let db = Db::new(&url)?;
     db.migrate().await?;

@@ -59,7 +59,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
     pub mail_from: Mailbox,
 
-    /// A folder with templates for the mails, as LANGUAGE/LETTER.{subject.txt,txt,html}, before those that ship
+    /// Folder with your own mail templates, LANGUAGE/KIND.{subject.txt,txt,html}; each replaces a built-in one
     #[arg(long, env, value_name = "DIR")]
     pub mail_templates: Option<PathBuf>,
 

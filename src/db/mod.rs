@@ -1,9 +1,8 @@
-//! PostgreSQL: the pool, transactions, migrations, and the embedded server of development.
+//! PostgreSQL: the pool, transactions and migrations.
 //!
 //! The database decides: what must be unique is a constraint, what works once is a row count. All work has a deadline, so
 //! that a database that is away, slow or frozen becomes an error within seconds and never a queue.
 
-pub mod embedded;
 mod error;
 mod migrate;
 mod pool;

@@ -33,8 +33,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const WORK_TIMEOUT: Duration = Duration::from_millis(4500);
 /// After how much silence a connection is probed, how often, and how many times.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 2);
-/// The server ends a statement itself, also when the caller is gone.
-const STATEMENT_TIMEOUT_MS: u32 = 5000;
+/// The settings of each connection: the server ends a statement, and a transaction that waits for its client, itself; it
+/// has the isolation that the code is written for, whatever the role's default; and it gives times in UTC.
+const CONNECTION_SETTINGS: &str = "set statement_timeout = 5000; set idle_in_transaction_session_timeout = 5000; \
+                                   set default_transaction_isolation = 'read committed'; set timezone = 'UTC'";
 
 tokio::task_local! {
     /// How much time the request may still spend on the database.
@@ -53,6 +55,24 @@ pub struct Db {
     pool: Pool<Connection>,
     url: String,
     migrated: watch::Sender<bool>,
+}
+
+/// A connection at work. If the work is dropped unfinished, because the client went away or time ran out, the connection
+/// is closed: an answer may still arrive on it, and an open transaction would keep its locks.
+struct Lease(Option<Object<Manager>>);
+
+impl Lease {
+    fn give_back(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 impl Db {
@@ -134,16 +154,21 @@ impl Db {
     where
         E: Into<DbError>,
     {
-        let mut connection = match timeout_at(deadline, self.pool.get()).await {
+        let connection = match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(unavailable(error)),
             Err(_) => return Err(DbError::Unavailable("no connection in time".into())),
         };
-        match timeout_at(deadline, work(&mut connection)).await {
-            Ok(result) => result.map_err(Into::into),
+        let mut lease = Lease(Some(connection));
+        let Some(connection) = lease.0.as_mut() else {
+            return Err(DbError::Unavailable("no connection".into()));
+        };
+        match timeout_at(deadline, work(connection)).await {
+            Ok(result) => {
+                lease.give_back();
+                result.map_err(Into::into)
+            }
             Err(_) => {
-                // An answer may still arrive on this connection; no other request may read it.
-                drop(Object::take(connection));
                 // If this connection died silently, so did the others.
                 self.pool.retain(|_, _| false);
                 Err(DbError::Unavailable("no answer in time".into()))
@@ -193,12 +218,9 @@ fn tls_config() -> Result<rustls::ClientConfig, DbError> {
 async fn connect(url: &str, tls: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
     use diesel_async::SimpleAsyncConnection as _;
     let mut connection = connect_plainly(url, tls).await?;
-    let settings =
-        format!("set statement_timeout = {STATEMENT_TIMEOUT_MS}; set lc_messages = 'C'; set timezone = 'UTC'");
     // Only a superuser may set lc_messages. Without it, errors are recognised only if their texts are English.
-    if connection.batch_execute(&settings).await.is_err() {
-        let settings = format!("set statement_timeout = {STATEMENT_TIMEOUT_MS}; set timezone = 'UTC'");
-        connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if connection.batch_execute(&format!("{CONNECTION_SETTINGS}; set lc_messages = 'C'")).await.is_err() {
+        connection.batch_execute(CONNECTION_SETTINGS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(connection)
 }

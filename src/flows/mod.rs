@@ -24,8 +24,7 @@ use crate::app::App;
 use crate::session::SessionCookies;
 
 /// Declares the operations: routes and OpenAPI document come from the same lines. The first word says what the operation
-/// does with sessions: `open` looks at none, `session` at that of the request, and `sign_in` also sets a cookie for a client
-/// that has none.
+/// does with sessions: `open` looks at none, `session` at that of the request, or begins one.
 macro_rules! operations {
     ($($access:ident $method:ident $path:literal => $group:ident :: $module:ident :: $handler:ident)+) => {
         #[derive(utoipa::OpenApi)]
@@ -40,7 +39,7 @@ macro_rules! operations {
 
 operations! {
     open    POST   "/register"             => account::register::register_account
-    sign_in POST   "/login"                => session::login::create_session
+    session POST   "/login"                => session::login::create_session
     session POST   "/logout"               => session::logout::end_session
     open    GET    "/confirm/{token}"      => email::confirm::show_link
     open    POST   "/confirm/{token}"      => email::confirm::confirm_email

@@ -11,33 +11,23 @@ use actix_web::{HttpResponse, Resource, Route, guard};
 use crate::app::App;
 use crate::session::{self, SessionCookies};
 
-/// What an operation does with sessions.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Access {
-    Open,
-    Session,
-    SignIn,
-}
-
 /// A line of the route table.
 pub struct Operation {
-    access: Access,
     method: Method,
     path: &'static str,
     route: fn() -> Route,
+    has_session: bool,
 }
 
 impl Operation {
+    /// An operation that looks at no session.
     pub fn open(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { access: Access::Open, method, path, route }
+        Self { method, path, route, has_session: false }
     }
 
+    /// An operation that looks at the session of the request, or begins one.
     pub fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { access: Access::Session, method, path, route }
-    }
-
-    pub fn sign_in(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { access: Access::SignIn, method, path, route }
+        Self { has_session: true, ..Self::open(method, path, route) }
     }
 }
 
@@ -56,10 +46,11 @@ pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &Ap
         for operation in &operations {
             resource = resource.route((operation.route)().guard(method_guard(operation.method.clone())));
         }
-        match operations.iter().map(|operation| operation.access).max() {
-            None | Some(Access::Open) => config.service(resource),
-            Some(access) => config.service(with_session(resource, access == Access::SignIn, app, cookies)),
-        };
+        if operations.iter().any(|operation| operation.has_session) {
+            config.service(with_session(resource, app, cookies));
+        } else {
+            config.service(resource);
+        }
     }
 }
 
@@ -70,16 +61,10 @@ pub fn read_only(path: &str, route: fn() -> Route) -> Resource {
         .route(route().guard(method_guard(Method::GET)))
 }
 
-fn with_session(
-    resource: Resource,
-    sets_cookie: bool,
-    app: &App,
-    cookies: &SessionCookies,
-) -> impl HttpServiceFactory + 'static {
+fn with_session(resource: Resource, app: &App, cookies: &SessionCookies) -> impl HttpServiceFactory + 'static {
     let (identity, session) = session::middleware(&app.db, &app.clock, cookies);
-    let transport = move |cookies, req, next| session::transport(sets_cookie, cookies, req, next);
     // The last one is the outermost.
-    resource.wrap(identity).wrap(session).wrap(from_fn(transport))
+    resource.wrap(identity).wrap(session).wrap(from_fn(session::transport))
 }
 
 fn method_guard(method: Method) -> impl guard::Guard {

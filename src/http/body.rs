@@ -57,7 +57,10 @@ pub fn read_form(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'st
 fn check_content_type(req: &HttpRequest, expected: &str) -> Result<(), Problem> {
     let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok());
     let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = header(CONTENT_TYPE).is_some_and(|value| essence(value) == expected);
+    let charset =
+        |value: &str| value.to_ascii_lowercase().split_once("charset=").map(|(_, charset)| charset.to_owned());
+    let is_utf8 = |value: &str| charset(value).is_none_or(|charset| charset.trim_matches(['"', ' ']) == "utf-8");
+    let is_json = header(CONTENT_TYPE).is_some_and(|value| essence(value) == expected && is_utf8(value));
     let is_plain = header(CONTENT_ENCODING).is_none_or(|value| essence(value) == "identity");
     if is_json && is_plain { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType)) }
 }

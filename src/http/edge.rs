@@ -11,8 +11,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
-    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
@@ -190,7 +191,7 @@ impl Exchange {
 
     fn complete<B>(&self, answer: &mut HttpResponse<B>) {
         if self.app.stopping.is_cancelled() {
-            // Whoever keeps the connection for the next request learns in time to make another one elsewhere.
+            // A client that keeps the connection learns in time to send its next request elsewhere.
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         let headers = answer.headers_mut();
@@ -205,6 +206,7 @@ impl Exchange {
         add_missing(X_CONTENT_TYPE_OPTIONS, "nosniff");
         add_missing(X_FRAME_OPTIONS, "DENY");
         add_missing(REFERRER_POLICY, "no-referrer");
+        add_missing(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin");
         if self.app.config.session.is_secure {
             add_missing(STRICT_TRANSPORT_SECURITY, HSTS);
         }

@@ -2,9 +2,11 @@
 
 mod cleanup;
 mod logger;
+mod postgres;
 mod stop;
 
 pub use logger::start_log;
+pub use postgres::{admin_database, database};
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
@@ -15,16 +17,15 @@ use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{fn_service, map_config};
 use actix_web::dev::AppConfig;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, web};
+use dev_postgres::DevPostgres;
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Accounts;
 use crate::app::{App, WarnOnce};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
-use crate::db::embedded::{self, Embedded, EmbeddedError};
 use crate::db::{Db, DbError};
 use crate::http::edge;
 use crate::link::Links;
@@ -45,9 +46,6 @@ const PREFLIGHT_SECONDS: usize = 3600;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
-/// Where an instance writes the URL of its embedded database: a socket path, no secret.
-const URL_FILE: &str = "postgres.url";
-
 /// Why the service cannot start: one line that names the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -58,8 +56,8 @@ pub enum StartError {
     #[error("LISTEN: {0} cannot be listened on: {1}")]
     Listen(SocketAddr, std::io::Error),
     /// The embedded PostgreSQL does not start.
-    #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
+    #[error("{0}; {advice}", advice = postgres::advice(.0))]
+    Embedded(dev_postgres::Error),
     /// An invalid database URL.
     #[error("DATABASE_URL: {0}")]
     Database(DbError),
@@ -80,43 +78,7 @@ pub struct Service {
     listener: TcpListener,
     address: SocketAddr,
     // Stops when the service has stopped.
-    embedded: Option<Embedded>,
-}
-
-/// The database of the settings: the given one, or the embedded one, which this starts. Blocks meanwhile.
-///
-/// # Errors
-/// The embedded PostgreSQL does not start.
-pub fn database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
-    if let Some(url) = &settings.database_url {
-        return Ok((url.reveal().to_owned(), None));
-    }
-    let embedded = Embedded::start(&embedded::Settings {
-        data_dir: &settings.data_dir,
-        bin_dir: settings.postgres_bin_dir.as_deref(),
-        durable: true,
-    })?;
-    log::warn!(
-        "using the embedded PostgreSQL {} ({}) in {}: for development only; set DATABASE_URL for anything else",
-        embedded.version(),
-        embedded.source(),
-        settings.data_dir.display()
-    );
-    let url = embedded.url("postgres");
-    // For commands beside this instance.
-    if let Err(error) = std::fs::write(settings.data_dir.join(URL_FILE), &url) {
-        log::warn!("commands beside this instance cannot find its database: {error}");
-    }
-    Ok((url, Some(embedded)))
-}
-
-/// The database for a command: also the embedded one of a running instance with the same data directory.
-pub fn admin_database(settings: &Settings) -> Result<(String, Option<Embedded>), EmbeddedError> {
-    let running = || std::fs::read_to_string(settings.data_dir.join(URL_FILE)).ok();
-    match database(settings) {
-        Err(error @ EmbeddedError::InUse { .. }) => running().map(|url| (url, None)).ok_or(error),
-        result => result,
-    }
+    embedded: Option<DevPostgres>,
 }
 
 impl Service {
@@ -252,7 +214,8 @@ fn cors(config: &Config) -> Condition<Cors> {
     let cors = cors
         .supports_credentials()
         .allowed_methods(["GET", "HEAD", "POST", "PATCH", "DELETE"])
-        .allowed_headers([CONTENT_TYPE, AUTHORIZATION, HeaderName::from_static("x-request-id")])
+        // Tracing libraries add headers of their own (traceparent, baggage, sentry-trace); none of them grants anything.
+        .allow_any_header()
         .expose_headers(edge::READABLE)
         .max_age(PREFLIGHT_SECONDS);
     Condition::new(!allowed.is_empty(), cors)

@@ -84,12 +84,32 @@ pub enum Error {
 /// `http/edge.rs` writes the answer.
 impl ResponseError for Error {}
 
+/// How a session may be handed to the client of a request. A session as a cookie is refused to pages of origins that are
+/// not allowed: they could sign their visitors in to an account of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct HandOver(Transport);
+
+impl HandOver {
+    /// Decided before the credentials are checked.
+    pub fn new(req: &HttpRequest, transport: Transport) -> Result<Self, Error> {
+        if transport == Transport::Cookie && !cookies(req)?.may_change(req.headers()) {
+            return Err(Error::CrossOrigin);
+        }
+        Ok(Self(transport))
+    }
+
+    /// The token for the answer, for a client that does not get a cookie.
+    pub fn token(self, session: &NewSession) -> Option<String> {
+        (self.0 == Transport::Bearer).then(|| session.token.reveal().to_owned())
+    }
+}
+
 /// Hands a session whose row was inserted to the client. The session that the request belonged to ends, so that nobody can
 /// plant one (session fixation).
-pub fn sign_in(req: &HttpRequest, user: &User, session: &NewSession, transport: Transport) -> Result<(), Error> {
+pub fn sign_in(req: &HttpRequest, user: &User, session: &NewSession, hand_over: HandOver) -> Result<(), Error> {
     req.get_session().insert(NEW_TOKEN, session.token.reveal()).map_err(internal)?;
     Identity::login(&req.extensions(), user.id.to_string()).map_err(internal)?;
-    if transport == Transport::Cookie {
+    if hand_over.0 == Transport::Cookie {
         cookies(req)?.set(req, session);
     }
     Ok(())
@@ -104,7 +124,7 @@ pub fn sign_out(req: &HttpRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// The session of the request, if it is alive. The route must be a `session` or `sign_in` line of the route table:
+/// The session of the request, if it is alive. The route must be a `session` line of the route table:
 /// elsewhere no middleware looks it up, and actix-identity panics.
 pub fn current(req: &HttpRequest) -> Option<CurrentSession> {
     identity(req)?;

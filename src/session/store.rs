@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -14,6 +15,8 @@ use super::{CurrentSession, NewSession, SessionToken};
 
 /// How exactly the last use is kept: one write a minute and session at most.
 const LAST_SEEN_PRECISION: Duration = Duration::seconds(60);
+/// How many sessions of an account are kept, the newest.
+const KEPT: i64 = 100;
 
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
@@ -36,7 +39,7 @@ impl Session {
     }
 }
 
-/// Inserts a session for an account. `false` if its credentials changed since `user` was read, or it is deleted or
+/// Inserts a session for an account, and ends its oldest ones beyond [`KEPT`]. `false` if its credentials changed since `user` was read, or it is deleted or
 /// disabled: a sign-in must not survive a change of password that it did not see.
 pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) -> QueryResult<bool> {
     let unchanged = users::table
@@ -66,6 +69,14 @@ pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) ->
         ))
         .execute(conn)
         .await?;
+    diesel::sql_query(
+        "delete from sessions where user_id = $1 \
+         and id <= (select id from sessions where user_id = $1 order by id desc offset $2 limit 1)",
+    )
+    .bind::<SqlUuid, _>(user.id)
+    .bind::<BigInt, _>(KEPT)
+    .execute(conn)
+    .await?;
     Ok(true)
 }
 

@@ -102,12 +102,16 @@ impl SessionCookies {
             .filter(|cookie| cookie.name() == self.name())
     }
 
-    /// Whether this may be a page of another origin that changes something with a cookie: one that the browser has, or one
-    /// that the operation sets.
-    fn is_forged(&self, req: &ServiceRequest, sets_cookie: bool) -> bool {
+    /// Whether the origin of a request with these headers may change something with a cookie, or get one.
+    pub(super) fn may_change(&self, headers: &HeaderMap) -> bool {
+        self.origins.may_change(headers)
+    }
+
+    /// Whether a page of another origin may be changing something with the cookie of its visitor.
+    fn is_forged(&self, req: &ServiceRequest) -> bool {
         let headers = req.headers();
         let has_cookie = bearer_token(headers).is_none() && self.cookies(headers).next().is_some();
-        !req.method().is_safe() && (has_cookie || sets_cookie) && !self.origins.may_change(headers)
+        !req.method().is_safe() && has_cookie && !self.may_change(headers)
     }
 
     fn sign(&self, token: &SessionToken) -> Option<HeaderValue> {
@@ -122,15 +126,13 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The middleware, outside of actix-session's. `sets_cookie` says whether the operation sets a cookie for a client that has
-/// none.
+/// The middleware, outside of actix-session's.
 pub async fn transport<B: MessageBody + 'static>(
-    sets_cookie: bool,
     cookies: web::Data<SessionCookies>,
     mut req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    if cookies.is_forged(&req, sets_cookie) {
+    if cookies.is_forged(&req) {
         return Err(Error::CrossOrigin.into());
     }
     let token = cookies.token_of(req.headers());

@@ -66,8 +66,7 @@ pub struct User {
     pub disabled_at: Option<DateTime<Utc>>,
     /// `None` for an account without a password.
     pub password_set_at: Option<DateTime<Utc>>,
-    /// Changes whenever the way to sign in changes. What was proved, or sent by email, under an earlier version no longer
-    /// counts.
+    /// New whenever a password is set. A re-authentication or a link from before then no longer counts.
     pub credential_version: Uuid,
     pub created_at: DateTime<Utc>,
 }

@@ -155,10 +155,10 @@ pub async fn set_password(
     Ok(changed == 1)
 }
 
-/// Replaces hash and parameters of an address whose only account is `user`; the password stays the same. `false` if the
-/// address has other accounts, whose hashes would no longer fit, or credentials or address changed since `user` was
-/// read.
-pub async fn renew_hash_if_alone(
+/// Replaces the hash of an account and the parameters of its address; the password stays the same. `false` if credentials or
+/// address changed since `user` was read, or if `user` is unconfirmed and the address has other accounts: their hashes
+/// would no longer fit. Beside a confirmed account, unconfirmed ones lose their password: they can never be confirmed.
+pub async fn renew_hash(
     conn: &mut Connection,
     user: &User,
     hash: &PasswordHash,
@@ -172,7 +172,7 @@ pub async fn renew_hash_if_alone(
         .find(user.id)
         .filter(users::credential_version.eq(user.credential_version))
         .filter(users::email_canonical.eq(&user.email_canonical));
-    let changed = diesel::update(unchanged.filter(not(exists(other))))
+    let changed = diesel::update(unchanged.filter(users::confirmed_at.is_not_null().or(not(exists(other)))))
         .set(users::password_hash.eq(hash.as_str()))
         .execute(conn)
         .await?;

@@ -1,5 +1,5 @@
-// What is wrong with this page on a phone: an empty list if it is fit. Takes the width that it is to be laid out for
-// (nothing: that of its frame) and the colour scheme that it is to have.
+// Returns a list of what is wrong with this page on a phone; an empty list if nothing is. Arguments: the width that the page
+// must be laid out for (null: the width of its frame), and the colour scheme that it must have.
 const [width, scheme] = arguments;
 const faults = [];
 const demand = (holds, fault) => holds || faults.push(fault);
@@ -10,7 +10,7 @@ demand(!width || root.clientWidth === width, `it is laid out for ${root.clientWi
 demand(root.scrollWidth <= root.clientWidth, `it scrolls sideways: ${root.scrollWidth} px in ${root.clientWidth}`);
 demand(root.lang, 'it has no language');
 demand(document.title.trim(), 'it has no title');
-demand(document.querySelectorAll('h1').length === 1, 'it has not one h1');
+demand(document.querySelectorAll('h1').length === 1, 'it does not have exactly one h1');
 for (const frame of document.querySelectorAll('iframe')) demand(frame.title, `without a title: ${named(frame)}`);
 
 for (const control of document.querySelectorAll('button, input:not([hidden]), select, textarea, a.button')) {
@@ -19,7 +19,7 @@ for (const control of document.querySelectorAll('button, input:not([hidden]), se
   if (control.matches('input, select, textarea')) demand(control.labels.length, `without a label: ${named(control)}`);
 }
 
-// WCAG 2.2, 1.4.3: the luminance of text against that of what is behind it.
+// WCAG 2.2, 1.4.3: the contrast of text against its background.
 const channels = colour => colour.match(/[\d.]+/g).map(Number);
 const linear = value => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 const luminance = colour => {

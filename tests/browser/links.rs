@@ -1,15 +1,15 @@
-//! The pages of links that prove an address, or take a change back: one button, and no need of scripts or of a mouse.
+//! The pages of links that confirm an address or undo a change: one button, which needs neither scripts nor a mouse.
 
 use super::{mail_page, open};
 use crate::support::TestApp;
+use crate::support::account::CHANGE_NOTICE;
 use crate::support::browser::{Browser, ENTER};
-use crate::support::life::NOTICE;
 
 const NEW: &str = "ada@example.org";
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn without_scripts_looking_confirms_nothing_and_the_one_button_does() {
+async fn without_scripts_opening_the_page_confirms_nothing_and_its_button_does() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let link = app.mailbox.mail_to(&ada.email).await.path();
@@ -44,7 +44,7 @@ async fn the_keyboard_alone_confirms() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn another_address_is_confirmed_and_taken_back() {
+async fn a_change_of_address_is_confirmed_and_undone() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
@@ -56,8 +56,8 @@ async fn another_address_is_confirmed_and_taken_back() {
     browser.expect("h1", "Email address confirmed").await;
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
-    // The button of the mail itself, which its frame opens in a tab of its own.
-    open(&browser, &app, &mail_page(&app, NOTICE).await).await;
+    // The button in the mail opens a new tab.
+    open(&browser, &app, &mail_page(&app, CHANGE_NOTICE).await).await;
     browser.enter_frame("iframe").await;
     browser.click("a.button").await;
     browser.enter_other_tab().await;

@@ -1,7 +1,7 @@
-//! The pages in a real browser, as people use them: with the mouse, with the keyboard alone, on a phone, without scripts.
+//! The pages in a real browser, as people use them: with a mouse, with only a keyboard, on a phone, without scripts.
 //!
-//! `cargo test --test main browser:: -- --ignored --test-threads=1`; `CHROMIUM` and `CHROMEDRIVER` name the programs where
-//! they are not found by themselves.
+//! `cargo test --test main browser:: -- --ignored --test-threads=1`; `CHROMIUM` and `CHROMEDRIVER` name the programs if they
+//! are not on the `PATH`.
 
 mod links;
 mod phone;
@@ -12,9 +12,9 @@ mod swagger;
 use crate::support::TestApp;
 use crate::support::browser::Browser;
 
-/// The path of the page that shows the newest mail with this in its subject.
+/// The path of the page of the newest mail whose subject contains this.
 async fn mail_page(app: &TestApp, subject: &str) -> String {
-    app.mailbox.settled().await;
+    app.mailbox.wait_until_idle().await;
     let list = app.visitor().get("/dev/mailbox").await.expect(200).json();
     let mut mails = list["mails"].as_array().unwrap().iter();
     let mail = mails.find(|mail| mail["subject"].as_str().unwrap().contains(subject)).unwrap();

@@ -1,30 +1,29 @@
-//! The pages on a phone, by day and by night. Of `/docs/`, whose inside is not ours, only that it is
-//! laid out for a phone at all.
+//! The pages on a phone, in light and dark mode. The inside of `/docs/` is Swagger UI, so only its width is checked.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{mail_page, open};
+use crate::support::account::CHANGE_NOTICE;
 use crate::support::browser::Browser;
-use crate::support::life::NOTICE;
 use crate::support::{TestApp, password_of};
 
 const WIDTH: u32 = 360;
 
-/// Finds what is wrong with a page or a mail; see there.
+/// Returns what is wrong with a page or a mail on a phone.
 const AUDIT: &str = include_str!("audit.js");
 
-/// Demands that nothing is wrong with what the browser shows.
+/// Asserts that nothing is wrong with the page that the browser shows.
 async fn assert_fit(browser: &Browser, width: Option<u32>, scheme: &str, page: &str) {
     let faults = browser.script(AUDIT, json!([width, scheme])).await;
     assert_eq!(faults, Value::Array(Vec::new()), "{page}, {scheme}: {faults:#}");
 }
 
-/// Somebody whose address no phone shows in one line.
+/// The local part of an address that is too long for one line on a phone.
 const NAME: &str = "ada.augusta.king.countess.of.lovelace.who.wrote.the.first.one";
 
-/// Registers this address, by somebody who reads this language.
+/// Registers this address with a client that prefers this language.
 async fn register(app: &TestApp, email: &str, language: &str) {
     let fields = json!({ "email": email, "password": password_of("ada") });
     let request = app.visitor().request("POST", "/register").header("Accept-Language", language);
@@ -33,7 +32,7 @@ async fn register(app: &TestApp, email: &str, language: &str) {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn pages_fit_a_phone_by_day_and_by_night() {
+async fn pages_fit_a_phone_in_light_and_dark_mode() {
     let app = TestApp::start().await;
     let email = format!("{NAME}@example.com");
     register(&app, &email, "en").await;
@@ -41,7 +40,7 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
     let bob = app.member("bob").await;
     let reset = app.reset_link(&bob).await.path();
     let (change, undo) = app.email_change(&bob, &format!("{NAME}@example.org")).await;
-    let mail = mail_page(&app, NOTICE).await;
+    let mail = mail_page(&app, CHANGE_NOTICE).await;
     let paths = [&confirm, &reset, &change, &undo, &mail, "/dev/mailbox", "/problems/unconfirmed", "/confirm/x"];
 
     let browser = Browser::start().await;
@@ -56,18 +55,18 @@ async fn pages_fit_a_phone_by_day_and_by_night() {
     browser.type_into("input[type=password]", "short").await;
     browser.click("button").await;
     browser.expect("[role=alert]", "was not set").await;
-    assert_fit(&browser, Some(WIDTH), "dark", "the form with a complaint").await;
+    assert_fit(&browser, Some(WIDTH), "dark", "the form with an error").await;
     open(&browser, &app, &confirm).await;
     browser.click("button").await;
     browser.expect("h1", "Email address confirmed").await;
-    assert_fit(&browser, Some(WIDTH), "dark", "the page of a link that was spent").await;
+    assert_fit(&browser, Some(WIDTH), "dark", "the page of a used link").await;
     open(&browser, &app, "/docs/").await;
     assert_eq!(browser.script("return document.documentElement.clientWidth", json!([])).await, WIDTH);
 }
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn mails_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox() {
+async fn mails_fit_a_phone_in_light_and_dark_mode_and_in_the_mailbox() {
     let app = TestApp::start().await;
     for language in ["en", "de"] {
         register(&app, &format!("{NAME}@{language}.example.com"), language).await;
@@ -77,7 +76,7 @@ async fn mails_fit_a_phone_by_day_and_by_night_also_in_the_frame_of_the_mailbox(
     app.email_change(&bob, &format!("{NAME}@example.org")).await;
     let mails = app.mailbox.mails().await;
     assert_eq!(mails.len(), 6);
-    let in_mailbox = mail_page(&app, NOTICE).await;
+    let in_mailbox = mail_page(&app, CHANGE_NOTICE).await;
 
     let browser = Browser::start().await;
     for scheme in ["light", "dark"] {

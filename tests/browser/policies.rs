@@ -1,14 +1,14 @@
-//! Every page works under its policy: one that is too strict shows in a browser alone.
+//! Every page works under its content security policy: only a browser shows that a policy is too strict.
 
 use super::{mail_page, open};
 use crate::support::TestApp;
+use crate::support::account::RESET;
 use crate::support::browser::Browser;
-use crate::support::life::RESET;
 
-/// Demands that the page said nothing on the console and asked nobody but the service.
-async fn assert_at_peace(browser: &Browser, app: &TestApp, page: &str) {
+/// Asserts that the page logged nothing on the console and sent no request to another host.
+async fn assert_clean(browser: &Browser, app: &TestApp, page: &str) {
     let requested = browser.requested().await;
-    assert!(!requested.is_empty(), "{page}: the log is silent");
+    assert!(!requested.is_empty(), "{page}: no requests were logged");
     let own = format!("{}/", app.http.base);
     assert!(requested.iter().all(|url| url.starts_with(&own)), "{page}: {requested:#?}");
     let complaints = browser.complaints().await;
@@ -36,12 +36,12 @@ async fn every_page_works_under_its_policy_and_asks_no_other_host() {
     for (path, expected) in pages {
         open(&browser, &app, path).await;
         browser.text(expected).await;
-        // What a page does once it is loaded.
+        // Time for what a page does after it is loaded.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        assert_at_peace(&browser, &app, path).await;
+        assert_clean(&browser, &app, path).await;
     }
     open(&browser, &app, &confirm).await;
     browser.click("form button").await;
     browser.expect("h1", "Email address confirmed").await;
-    assert_at_peace(&browser, &app, "the page of a link that was spent").await;
+    assert_clean(&browser, &app, "the page of a used link").await;
 }

@@ -1,10 +1,10 @@
-//! Swagger UI under `/docs/`: the story of the README, clicked.
+//! Swagger UI under `/docs/`: the walk-through of the README.
 
 use super::open;
 use crate::support::TestApp;
 use crate::support::browser::{Browser, MARK_ALL};
 
-/// Opens an operation, fills in its body where one is given instead of the example, executes it, and waits for the status.
+/// Opens an operation, replaces the example body if one is given, executes it, and waits for the status.
 async fn execute(browser: &Browser, operation: &str, body: Option<&str>, status: &str) {
     let block = format!("#operations-{operation}");
     if browser.count(&format!("{block}.is-open")).await == 0 {
@@ -19,7 +19,7 @@ async fn execute(browser: &Browser, operation: &str, body: Option<&str>, status:
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn try_it_out_tells_the_story_to_its_end() {
+async fn the_walk_through_works_with_try_it_out() {
     let app = TestApp::start().await;
     let browser = Browser::start().await;
     open(&browser, &app, "/docs/").await;
@@ -43,7 +43,7 @@ async fn try_it_out_tells_the_story_to_its_end() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
-async fn what_is_typed_into_a_body_is_what_is_sent() {
+async fn a_typed_body_is_sent() {
     let app = TestApp::start().await;
     let browser = Browser::start().await;
     let ada = app.member("ada").await;

@@ -1,14 +1,14 @@
-//! `vestibule mail`: the admin sees every mail's status, can have one tried again, and never sees a link.
+//! `vestibule mail`: an admin sees the status of every mail, can retry mails, and never sees a link.
 
 use serde_json::Value;
 
-use super::{app_with, fate_that, promised};
+use super::{app_with, registered, status_when};
 use crate::support::binary::{Process, run};
 use crate::support::database::fresh_dir;
 use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
 use crate::support::{TestApp, eventually};
 
-/// What a command said, and whether it went well. No command ever shows a link.
+/// The output of a command, and whether it succeeded.
 struct Said {
     out: String,
     err: String,
@@ -17,18 +17,18 @@ struct Said {
 
 impl Said {
     #[track_caller]
-    fn well(self) -> String {
+    fn expect_success(self) -> String {
         assert!(self.is_success, "{}", self.err);
         self.out
     }
 
     #[track_caller]
     fn json(self) -> Value {
-        serde_json::from_str(&self.well()).unwrap()
+        serde_json::from_str(&self.expect_success()).unwrap()
     }
 }
 
-/// Runs `vestibule mail` beside what runs already.
+/// Runs `vestibule mail`, and asserts that it shows no link.
 async fn mail(arguments: &[&str], variables: &[(&str, &str)]) -> Said {
     let owned = |text: &&str| (*text).to_owned();
     let arguments: Vec<String> = std::iter::once("mail".to_owned()).chain(arguments.iter().map(owned)).collect();
@@ -48,39 +48,39 @@ fn beside(app: &TestApp) -> [(&str, &str); 2] {
     [("DATABASE_URL", app.database.url.as_str()), ("DATA_DIR", app.data_dir.to_str().unwrap())]
 }
 
-/// A service with one letter that was given up, one that left, one that waits; and their ids in that order.
-async fn three_fates(smtp: &SmtpCatcher) -> (TestApp, [String; 3]) {
+/// A service with one failed, one sent and one queued mail, and their ids in that order.
+async fn three_mails(smtp: &SmtpCatcher) -> (TestApp, [String; 3]) {
     let app = app_with(smtp).await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("550 5.1.1 no such user".to_owned()));
-    let ada = promised(&app, "ada").await;
-    let failed = fate_that(&app, &ada, "is given up", |status| status.state == "failed").await;
-    let bob = promised(&app, "bob").await;
-    let sent = fate_that(&app, &bob, "left", |status| status.state == "sent").await;
+    let ada = registered(&app, "ada").await;
+    let failed = status_when(&app, &ada, "fails", |status| status.state == "failed").await;
+    let bob = registered(&app, "bob").await;
+    let sent = status_when(&app, &bob, "is sent", |status| status.state == "sent").await;
     smtp.once(Moment::Rcpt, Behaviour::Reply("450 4.2.0 come again".to_owned()));
-    let cyd = promised(&app, "cyd").await;
-    let queued = fate_that(&app, &cyd, "waits", |status| !status.reply.is_empty()).await;
+    let cyd = registered(&app, "cyd").await;
+    let queued = status_when(&app, &cyd, "waits", |status| !status.reply.is_empty()).await;
     (app, [failed.id, sent.id, queued.id])
 }
 
 #[tokio::test]
-async fn the_admin_sees_what_became_of_every_mail() {
+async fn the_admin_sees_the_status_of_every_mail() {
     let smtp = SmtpCatcher::start().await;
-    let (app, [failed, sent, queued]) = three_fates(&smtp).await;
-    let list = mail(&["list"], &beside(&app)).await.well();
+    let (app, [failed, sent, queued]) = three_mails(&smtp).await;
+    let list = mail(&["list"], &beside(&app)).await.expect_success();
     let row = |id: &str| list.lines().find(|line| line.starts_with(id)).unwrap().to_owned() + "\n";
-    for (id, words) in [
+    for (id, columns) in [
         (&failed, ["failed", "ada@example.com", "permanent error (550): 5.1.1 no such user\n"]),
         (&sent, ["sent", "bob@example.com", "250 taken\n"]),
         (&queued, ["queued", "cyd@example.com", "transient error (450): 4.2.0 come again\n"]),
     ] {
-        assert!(words.iter().all(|word| row(id).contains(word)), "{}", row(id));
+        assert!(columns.iter().all(|column| row(id).contains(column)), "{}", row(id));
     }
     assert_eq!(list.lines().count(), 4, "{list}");
     let json = mail(&["list", "--json", "--state", "failed"], &beside(&app)).await.json();
     assert_eq!(json.as_array().unwrap().len(), 1);
     assert_eq!((json[0]["id"].as_str(), json[0]["state"].as_str()), (Some(failed.as_str()), Some("failed")));
     assert_eq!(mail(&["list", "--json", "--limit", "2"], &beside(&app)).await.json().as_array().unwrap().len(), 2);
-    let shown = mail(&["show", &queued], &beside(&app)).await.well();
+    let shown = mail(&["show", &queued], &beside(&app)).await.expect_success();
     assert!(shown.contains("state       queued") && shown.contains("tries       1"), "{shown}");
     let json = mail(&["show", &sent, "--json"], &beside(&app)).await.json();
     assert_eq!((json["attempts"].as_i64(), json["sent_at"].is_string()), (Some(1), true));
@@ -89,16 +89,16 @@ async fn the_admin_sees_what_became_of_every_mail() {
 }
 
 #[tokio::test]
-async fn the_admin_has_mails_tried_again() {
+async fn the_admin_can_retry_mails() {
     let smtp = SmtpCatcher::start().await;
-    let (app, [failed, sent, queued]) = three_fates(&smtp).await;
-    assert_eq!(mail(&["retry", &queued], &beside(&app)).await.well(), "1 to be tried again now\n");
+    let (app, [failed, sent, queued]) = three_mails(&smtp).await;
+    assert_eq!(mail(&["retry", &queued], &beside(&app)).await.expect_success(), "1 to be tried again now\n");
     smtp.wait_for(2).await;
-    assert_eq!(mail(&["retry", "--failed"], &beside(&app)).await.well(), "1 to be tried again now\n");
+    assert_eq!(mail(&["retry", "--failed"], &beside(&app)).await.expect_success(), "1 to be tried again now\n");
     let mails = smtp.wait_for(3).await;
-    assert_eq!(mails[2].header("Message-ID"), format!("<{failed}@localhost>"), "it is the same mail");
+    assert_eq!(mails[2].header("Message-ID"), format!("<{failed}@localhost>"), "a retry sends the same mail");
     for id in [&sent, &failed] {
-        eventually("it left", async || {
+        eventually("the mail is sent", async || {
             let json = mail(&["show", id, "--json"], &beside(&app)).await.json();
             (json["state"] == "sent").then_some(())
         })
@@ -106,24 +106,24 @@ async fn the_admin_has_mails_tried_again() {
         let again = mail(&["retry", id], &beside(&app)).await;
         assert!(!again.is_success && again.err.contains("no unsent mail"), "{}", again.err);
     }
-    assert_eq!(mail(&["retry", "--failed"], &beside(&app)).await.well(), "0 to be tried again now\n");
+    assert_eq!(mail(&["retry", "--failed"], &beside(&app)).await.expect_success(), "0 to be tried again now\n");
     assert_eq!(smtp.mails().len(), 3);
 }
 
 #[tokio::test]
-async fn the_admin_of_an_embedded_database_sees_mails_while_the_service_runs_and_after() {
+async fn mails_in_an_embedded_database_are_visible_while_the_service_runs_and_after() {
     let dir = fresh_dir("embedded");
     let variables = [("DATA_DIR", dir.to_str().unwrap())];
     let mut service = Process::start(&dir, &[]);
     let http = service.ready().await;
     let body = serde_json::json!({ "email": "ada@example.com", "password": "plum-orbit-kettle-42" });
     http.request("POST", "/register").json(&body).send().await.expect(202);
-    eventually("the mail left", async || {
+    eventually("the mail is sent", async || {
         let list = mail(&["list", "--json"], &variables).await.json();
         (list[0]["state"] == "sent").then_some(())
     })
     .await;
     assert_eq!(service.terminate().await, Some(0));
-    let list = mail(&["list"], &variables).await.well();
+    let list = mail(&["list"], &variables).await.expect_success();
     assert!(list.contains("ada@example.com") && list.contains("sent"), "{list}");
 }

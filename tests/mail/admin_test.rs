@@ -1,10 +1,10 @@
-//! `vestibule mail test`: what is wrong with the mail settings, in words for who set them.
+//! `vestibule mail test`: explains to an admin what is wrong with the mail settings.
 
 use crate::support::binary::run;
 use crate::support::database::fresh_dir;
 use crate::support::smtp::{Absent, Behaviour, Encryption, Moment, SmtpCatcher};
 
-/// Runs the test mail through this server; whether it left, and what was said.
+/// Sends a test mail through this server. Returns whether it was sent, and the output.
 async fn test_mail(url: Option<String>) -> (bool, String) {
     let dir = fresh_dir("test-mail");
     let output = tokio::task::spawn_blocking(move || {
@@ -14,31 +14,31 @@ async fn test_mail(url: Option<String>) -> (bool, String) {
     });
     let output = output.await.unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(!said.contains("s3cret"), "the password: {said}");
+    assert!(!said.contains("s3cret"), "the output has the password: {said}");
     (output.status.success(), said)
 }
 
 #[track_caller]
-fn assert_explained((left, said): (bool, String), words: &str) {
-    assert!(!left && said.contains(words), "expected {words:?}: {said}");
+fn assert_explained((sent, said): (bool, String), explanation: &str) {
+    assert!(!sent && said.contains(explanation), "expected {explanation:?}: {said}");
 }
 
 #[tokio::test]
-async fn a_test_mail_leaves_and_says_what_the_server_said() {
+async fn a_sent_test_mail_shows_the_reply_of_the_server() {
     let smtp = SmtpCatcher::start().await;
-    let (left, said) = test_mail(Some(smtp.url.clone())).await;
-    assert!(left && said.contains("the mail server took the mail") && said.contains("250 taken"), "{said}");
+    let (sent, said) = test_mail(Some(smtp.url.clone())).await;
+    assert!(sent && said.contains("the mail server took the mail") && said.contains("250 taken"), "{said}");
     assert_eq!(smtp.wait_for(1).await[0].header("Subject"), "Test-E-Mail von Vestibule");
     let dir = fresh_dir("test-mail");
     let variables = [("DATA_DIR", dir.to_str().unwrap()), ("SMTP_URL", &smtp.url), ("DEV_MAILBOX", "on")];
     let said = run(&["mail", "test", "ada@example.com"], &variables).stdout;
     assert!(String::from_utf8(said).unwrap().starts_with("DEV_MAILBOX is on"));
-    let (left, said) = test_mail(None).await;
-    assert!(left && said.contains("SMTP_URL is not set"), "{said}");
+    let (sent, said) = test_mail(None).await;
+    assert!(sent && said.contains("SMTP_URL is not set"), "{said}");
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_reached_is_explained() {
+async fn an_unreachable_server_is_explained() {
     let absent = Absent::new();
     assert_explained(test_mail(Some(absent.url.clone())).await, "Nothing listens at that host and port");
     let nowhere = "smtp://no-such-host.invalid:25".to_owned();
@@ -49,7 +49,7 @@ async fn a_server_that_cannot_be_reached_is_explained() {
 }
 
 #[tokio::test]
-async fn a_server_with_which_encryption_fails_is_explained() {
+async fn failed_encryption_is_explained() {
     let (plain, untrusted) = (SmtpCatcher::start().await, SmtpCatcher::encrypted(Encryption::Implicit).await);
     assert_explained(test_mail(Some(untrusted.url.clone())).await, "certificate cannot be trusted");
     let required = format!("{}?tls=required", plain.url);
@@ -60,8 +60,8 @@ async fn a_server_with_which_encryption_fails_is_explained() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_is_explained() {
-    for (moment, reply, words) in [
+async fn a_refusal_is_explained() {
+    for (moment, reply, explanation) in [
         (Moment::Auth, "535 5.7.8 Error: authentication failed", "refuses the user name or password"),
         (Moment::Mail, "530 5.7.0 Authentication required", "requires a login"),
         (Moment::Mail, "553 5.7.1 Sender address rejected: not owned by user", "refuses the sender"),
@@ -73,8 +73,8 @@ async fn a_server_that_refuses_is_explained() {
         let smtp = SmtpCatcher::start().await;
         smtp.always(moment, Behaviour::Reply(reply.to_owned()));
         let url = smtp.url.replace("smtp://", "smtp://robot:s3cret@");
-        let (left, said) = test_mail(Some(url)).await;
-        assert!(said.contains(&reply[4..]), "the server's own words: {said}");
-        assert_explained((left, said), words);
+        let (sent, said) = test_mail(Some(url)).await;
+        assert!(said.contains(&reply[4..]), "the reply of the server is missing: {said}");
+        assert_explained((sent, said), explanation);
     }
 }

@@ -1,5 +1,5 @@
-//! Mails as they arrive: in the language of who asked, with what the admin changed, and nothing that a stranger
-//! could slip in.
+//! Mails as they arrive: in the language of the request, with the admin's templates, and without anything that a stranger
+//! could inject.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ async fn register(app: &TestApp, name: &str, headers: &[(&str, &str)]) -> Actor 
 }
 
 #[tokio::test]
-async fn mails_are_written_in_the_language_of_who_asked() {
+async fn mails_are_in_the_language_of_the_request() {
     let app = TestApp::start().await;
     for (name, accepted, beginning) in [
         ("ada", "de-AT, en;q=0.5", "Guten Tag"),
@@ -36,7 +36,7 @@ async fn mails_are_written_in_the_language_of_who_asked() {
         let mail = app.mailbox.mail_to(&actor.email).await;
         assert!(mail.text.starts_with(beginning), "{accepted}: {}", mail.text);
     }
-    // The second mail is written for who asks for it now.
+    // A resent mail is in the language of the request for it.
     let ada = Actor::new(&app, "ada");
     let resend = ada.request("POST", "/resend").json(&json!({ "email": ada.email }));
     resend.header("Accept-Language", "en").send().await.expect(202);
@@ -44,7 +44,7 @@ async fn mails_are_written_in_the_language_of_who_asked() {
 }
 
 #[tokio::test]
-async fn an_owner_gets_another_mail_in_their_language_without_a_link() {
+async fn a_registration_of_an_owned_address_sends_the_owner_a_mail_without_a_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let body = json!({ "email": ada.email, "password": "kettle-orbit-plum-24" });
@@ -56,7 +56,7 @@ async fn an_owner_gets_another_mail_in_their_language_without_a_link() {
 }
 
 #[tokio::test]
-async fn a_mail_names_who_asked_and_nothing_of_it_becomes_markup_or_header() {
+async fn a_mail_names_the_client_and_nothing_from_the_client_becomes_markup_or_header() {
     let smtp = SmtpCatcher::start().await;
     let app = app_with(&smtp).await;
     let agent = format!("<b>bold</b><a href='http://evil.example'>x</a>{}", "y".repeat(5000));
@@ -67,7 +67,7 @@ async fn a_mail_names_who_asked_and_nothing_of_it_becomes_markup_or_header() {
     assert!(source.split("\r\n").all(|line| line.len() <= 998), "no line is too long");
     let message = mail_parser::MessageParser::default().parse(&source).unwrap();
     let (text, html) = (message.body_text(0).unwrap(), message.body_html(0).unwrap());
-    // A program's own words could be anybody's message to the reader.
+    // A free-text user agent could carry a stranger's message to the reader, so only known programs are named.
     assert!(text.contains("from 127.0.0.1") && text.contains("with an unnamed program"), "{text}");
     for part in [&text, &html] {
         assert!(!part.contains("bold") && !part.contains("evil.example") && !part.contains("yyy"), "{part}");
@@ -79,7 +79,7 @@ async fn a_mail_names_who_asked_and_nothing_of_it_becomes_markup_or_header() {
 }
 
 #[tokio::test]
-async fn every_mail_has_an_identity_of_its_own() {
+async fn every_mail_has_its_own_message_id() {
     let smtp = SmtpCatcher::start().await;
     let app = app_with(&smtp).await;
     for name in ["ada", "bob", "cyd"] {
@@ -98,7 +98,7 @@ fn write(folder: &Path, file: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn an_admin_replaces_a_part_and_adds_a_language() {
+async fn an_admin_can_replace_one_template_and_add_a_language() {
     let folder = fresh_dir("templates");
     write(&folder, "en/confirm_email.subject.txt", "Welcome to our club\n");
     for mail in MailKind::VARIANTS.iter().map(|kind| kind.name()) {
@@ -113,7 +113,7 @@ async fn an_admin_replaces_a_part_and_adds_a_language() {
     assert_eq!(mail.subject, "Welcome to our club");
     assert!(
         mail.text.starts_with("Hello") && mail.html.contains("Confirm your email address"),
-        "the rest is as it was"
+        "the other parts are built in"
     );
     let bob = register(&app, "bob", &[("Accept-Language", "fr-CA")]).await;
     let mail = app.mailbox.mail_to(&bob.email).await;
@@ -122,7 +122,7 @@ async fn an_admin_replaces_a_part_and_adds_a_language() {
 }
 
 #[test]
-fn a_template_that_cannot_work_stops_the_start_and_is_named_with_its_line() {
+fn a_broken_template_aborts_startup_and_is_named_with_its_line() {
     for (file, text, said) in [
         ("en/test.txt", "one\ntwo {{ lnik }}\n", "en/test.txt, line 2"),
         ("en/test.html", "{% if %}", "en/test.html, line 1"),
@@ -151,7 +151,7 @@ fn a_template_that_cannot_work_stops_the_start_and_is_named_with_its_line() {
 }
 
 #[test]
-fn a_sender_that_could_bring_its_own_headers_is_refused() {
+fn a_sender_that_could_inject_headers_is_refused() {
     for sender in ["Evil\r\nBcc: eve@example.com <a@example.com>", "a@example.com\nBcc: eve@example.com"] {
         let output = run(&["serve"], &[("MAIL_FROM", sender), ("DATA_DIR", fresh_dir("data").to_str().unwrap())]);
         let error = String::from_utf8(output.stderr).unwrap();
@@ -160,7 +160,7 @@ fn a_sender_that_could_bring_its_own_headers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_confirmation_says_how_its_account_was_registered_whoever_asks_for_it_again() {
+async fn a_resent_confirmation_describes_the_registration_and_not_the_resend() {
     const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0";
     const PHONE: &str = "Mozilla/5.0 (iPhone) AppleWebKit/605 Version/18.0 Mobile/15E148 Safari/604.1";
     let app = TestApp::start().await;
@@ -178,7 +178,7 @@ async fn a_confirmation_says_how_its_account_was_registered_whoever_asks_for_it_
     let again = victim.request("POST", "/resend").json(&json!({ "email": victim.email }));
     again.header("User-Agent", PHONE).header("Accept-Language", "de").send().await.expect(202);
     let mails = app.mailbox.exactly(&victim.email, 4).await;
-    let of = |words: &str| mails[..2].iter().find(|mail| mail.text.contains(words)).expect(words);
+    let of = |part: &str| mails[..2].iter().find(|mail| mail.text.contains(part)).expect(part);
     for (registered_at, ip, device) in [(&eves, "198.51.100.7", "Firefox auf Windows"), (&victims, "127.0.0.1", "curl")]
     {
         let mail = of(device);
@@ -187,20 +187,20 @@ async fn a_confirmation_says_how_its_account_was_registered_whoever_asks_for_it_
             assert!(!part.contains("iPhone"), "{part}");
         }
     }
-    // Nor does a session make it look like another's.
+    // A resend with a session describes the registration of that account, too.
     eve.request("POST", "/resend").header("User-Agent", PHONE).send().await.expect(202);
     let mails = app.mailbox.exactly(&victim.email, 5).await;
     assert!(mails[0].text.contains("Firefox on Windows") && mails[0].text.contains("198.51.100.7"));
     let statement = format!("select count(*) from outbox where queued_at >= '{asked_at}' and due_at = queued_at");
-    assert_eq!(app.database.number(&statement).await, 3, "a promise is as old as its request");
+    assert_eq!(app.database.number(&statement).await, 3, "a mail is due as soon as it is queued");
 }
 
 #[tokio::test]
-async fn a_confirmation_of_an_account_that_nobody_registered_names_no_place() {
+async fn a_confirmation_of_an_imported_account_names_no_client() {
     let app = TestApp::start().await;
     let ada = register(&app, "ada", &[]).await;
     app.mailbox.mail_to(&ada.email).await;
-    // As an admin's import leaves it.
+    // An imported account has no registration event.
     app.database.rows("delete from account_events").await;
     ada.post_json("/resend", &json!({ "email": ada.email })).await.expect(202);
     let mail = app.mailbox.mails_to(&ada.email, 2).await.swap_remove(0);

@@ -1,8 +1,8 @@
-//! The development mailbox: pleasant in development, and nowhere else.
+//! The development mailbox, and the settings without which a service has nowhere to send its mails.
 
 use serde_json::json;
 
-use super::promised;
+use super::registered;
 use crate::support::TestApp;
 use crate::support::binary::{Process, run};
 use crate::support::database::{TestDatabase, fresh_dir};
@@ -10,13 +10,13 @@ use crate::support::database::{TestDatabase, fresh_dir};
 #[tokio::test]
 async fn mails_can_be_read_over_json_with_their_links() {
     let app = TestApp::start().await;
-    let (ada, bob) = (promised(&app, "ada").await, promised(&app, "bob").await);
+    let (ada, bob) = (registered(&app, "ada").await, registered(&app, "bob").await);
     app.mailbox.mail_to(&ada.email).await;
     app.mailbox.mail_to(&bob.email).await;
     let list = app.visitor().get("/dev/mailbox").await.expect(200).json();
     let mails = list["mails"].as_array().unwrap();
     assert_eq!(mails.len(), 2);
-    assert!(mails[0]["id"].as_str() > mails[1]["id"].as_str(), "the newest first");
+    assert!(mails[0]["id"].as_str() > mails[1]["id"].as_str(), "newest first");
     let mail = mails.iter().find(|mail| mail["to"] == json!(ada.email)).unwrap();
     let one = app.visitor().get(&format!("/dev/mailbox/{}", mail["id"].as_str().unwrap())).await.expect(200).json();
     assert_eq!(&one, mail);
@@ -29,9 +29,9 @@ async fn mails_can_be_read_over_json_with_their_links() {
 }
 
 #[tokio::test]
-async fn a_browser_sees_a_mail_that_can_do_nothing_and_its_source() {
+async fn a_browser_sees_a_sandboxed_mail_and_its_source() {
     let app = TestApp::start().await;
-    app.mailbox.mail_to(&promised(&app, "ada").await.email).await;
+    app.mailbox.mail_to(&registered(&app, "ada").await.email).await;
     let id = app.visitor().get("/dev/mailbox").await.json()["mails"][0]["id"].as_str().unwrap().to_owned();
     let page = app.visitor().request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.expect(200);
     let text = page.text();
@@ -41,7 +41,7 @@ async fn a_browser_sees_a_mail_that_can_do_nothing_and_its_source() {
 }
 
 #[test]
-fn without_a_way_for_mails_the_service_does_not_start() {
+fn without_a_mail_server_or_mailbox_the_service_does_not_start() {
     for (variables, said) in [
         (
             vec![("LISTEN", "0.0.0.0:0"), ("PUBLIC_URL", "http://auth.example.com")],
@@ -61,7 +61,7 @@ fn without_a_way_for_mails_the_service_does_not_start() {
 }
 
 #[tokio::test]
-async fn forced_on_it_is_there_beyond_loopback_too() {
+async fn forced_on_the_mailbox_exists_beyond_loopback_too() {
     let database = TestDatabase::migrated();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (listen, public_url) = (format!("0.0.0.0:{port}"), format!("http://127.0.0.1:{port}"));

@@ -1,7 +1,7 @@
-//! A kill at any instant, of the service or of PostgreSQL, loses no mail that was promised, and sends at most one
-//! duplicate of each, as the same mail.
+//! Killing the service or PostgreSQL at any moment loses no mail that a 202 acknowledged. A mail may be sent twice, with the
+//! same Message-ID.
 //!
-//! `KILL_ROUNDS` (10) and `POSTGRES_KILL_ROUNDS` (3) make it longer.
+//! `KILL_ROUNDS` (10) and `POSTGRES_KILL_ROUNDS` (3) make the tests longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,24 +11,23 @@ use std::time::Duration;
 
 use rand::random_range;
 use serde_json::json;
-use vestibule::db::embedded::{Embedded, Settings};
 
 use super::count_from_environment;
 use crate::support::binary::Process;
-use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::database::{TestDatabase, fresh_dir, start_postgres};
 use crate::support::http::Http;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::within;
 
-/// A claim of somebody who was killed ends after 20 s; the rest is for a machine with much to do.
+/// The claim of a killed worker ends after 20 s; the rest is a margin for a busy machine.
 const CLAIM_AND_MORE: Duration = Duration::from_secs(90);
-/// People who register at once.
+/// How many clients register at the same time.
 const CROWD: usize = 6;
 
-/// People who register all the time, at whatever service there is, and remember what they were promised.
+/// Clients that register all the time, at the service that runs, and remember which addresses were acknowledged.
 struct Crowd {
     service: Arc<Mutex<Option<Http>>>,
-    promised: Arc<Mutex<BTreeSet<String>>>,
+    acknowledged: Arc<Mutex<BTreeSet<String>>>,
     tried: Arc<AtomicUsize>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -36,10 +35,10 @@ struct Crowd {
 impl Crowd {
     fn gather() -> Self {
         let mut crowd =
-            Self { service: Arc::default(), promised: Arc::default(), tried: Arc::default(), tasks: Vec::new() };
+            Self { service: Arc::default(), acknowledged: Arc::default(), tried: Arc::default(), tasks: Vec::new() };
         for _ in 0..CROWD {
-            let (service, promised, tried) =
-                (Arc::clone(&crowd.service), Arc::clone(&crowd.promised), Arc::clone(&crowd.tried));
+            let (service, acknowledged, tried) =
+                (Arc::clone(&crowd.service), Arc::clone(&crowd.acknowledged), Arc::clone(&crowd.tried));
             crowd.tasks.push(tokio::spawn(async move {
                 loop {
                     let Some(http) = service.lock().unwrap().clone() else {
@@ -49,8 +48,8 @@ impl Crowd {
                     let email = format!("n{}@example.com", tried.fetch_add(1, Ordering::Relaxed));
                     let body = json!({ "email": email, "password": "plum-orbit-kettle-42" });
                     match http.request("POST", "/register").json(&body).try_send().await {
-                        Ok(answer) if answer.status == 202 => drop(promised.lock().unwrap().insert(email)),
-                        // The service is being killed, or its database: then it says so.
+                        Ok(answer) if answer.status == 202 => drop(acknowledged.lock().unwrap().insert(email)),
+                        // While the database restarts, the service says so.
                         Ok(answer) => drop(answer.expect_problem(503, "unavailable")),
                         Err(_) => {}
                     }
@@ -61,12 +60,12 @@ impl Crowd {
         crowd
     }
 
-    fn goes_to(&self, http: Option<Http>) {
+    fn switch_to(&self, http: Option<Http>) {
         *self.service.lock().unwrap() = http;
     }
 
-    fn promised(&self) -> BTreeSet<String> {
-        self.promised.lock().unwrap().clone()
+    fn acknowledged(&self) -> BTreeSet<String> {
+        self.acknowledged.lock().unwrap().clone()
     }
 }
 
@@ -81,14 +80,14 @@ fn start(data_dir: &Path, database_url: &str, smtp: &SmtpCatcher) -> Process {
     Process::start(data_dir, &variables)
 }
 
-/// Waits until everybody who was promised a mail has one, and counts.
-async fn demand_all_mails(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills: usize) {
-    assert!(crowd.tasks.iter().all(|task| !task.is_finished()), "somebody got an answer that nobody should get");
-    let promised = crowd.promised();
-    within(CLAIM_AND_MORE, "everybody has a mail", async || {
+/// Waits until every acknowledged address has a mail, and counts the duplicates.
+async fn assert_all_mails(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills: usize) {
+    assert!(crowd.tasks.iter().all(|task| !task.is_finished()), "a client got an answer other than 202 or 503");
+    let acknowledged = crowd.acknowledged();
+    within(CLAIM_AND_MORE, "every acknowledged address has a mail", async || {
         let mails = smtp.mails();
         let came: BTreeSet<&str> = mails.iter().map(|mail| mail.to[0].as_str()).collect();
-        promised.iter().all(|email| came.contains(email.as_str())).then_some(())
+        acknowledged.iter().all(|email| came.contains(email.as_str())).then_some(())
     })
     .await;
     let mut copies: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -97,68 +96,66 @@ async fn demand_all_mails(what: &str, crowd: &Crowd, smtp: &SmtpCatcher, kills: 
     }
     let mut duplicates = 0;
     for (email, ids) in &copies {
-        assert!(ids.iter().all(|id| *id == ids[0]), "{email}: one letter is one identity: {ids:?}");
-        assert!(ids.len() <= 1 + kills, "{email}: {} copies of one letter", ids.len());
+        assert!(ids.iter().all(|id| *id == ids[0]), "{email}: copies have the same Message-ID: {ids:?}");
+        assert!(ids.len() <= 1 + kills, "{email}: {} copies of one mail", ids.len());
         duplicates += ids.len() - 1;
     }
-    // At most four mails are on their way when a kill comes.
+    // At most four mails are being sent at the moment of a kill.
     assert!(duplicates <= 4 * kills, "{duplicates} duplicates after {kills} kills");
-    assert!(promised.len() > kills, "so few promises show nothing: {}", promised.len());
+    assert!(acknowledged.len() > kills, "too few acknowledged mails to show anything: {}", acknowledged.len());
     eprintln!(
         "{what}: {kills} kills, {} registrations tried, {} answered 202, {} addresses got a mail, {duplicates} \
          duplicates, 0 lost",
         crowd.tried.load(Ordering::Relaxed),
-        promised.len(),
+        acknowledged.len(),
         copies.len()
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kills_of_the_service_lose_no_promised_mail() {
+async fn killing_the_service_loses_no_acknowledged_mail() {
     let rounds = count_from_environment("KILL_ROUNDS", 10);
     let (database, smtp) = (TestDatabase::migrated(), SmtpCatcher::start().await);
     let (data_dir, crowd) = (fresh_dir("kill"), Crowd::gather());
     for _ in 0..rounds {
         let mut service = start(&data_dir, &database.url, &smtp);
-        let enough = crowd.promised().len() + random_range(0..6);
-        crowd.goes_to(Some(service.ready().await));
-        within(CLAIM_AND_MORE, "people register", async || (crowd.promised().len() >= enough).then_some(())).await;
+        let enough = crowd.acknowledged().len() + random_range(0..6);
+        crowd.switch_to(Some(service.ready().await));
+        within(CLAIM_AND_MORE, "clients register", async || (crowd.acknowledged().len() >= enough).then_some(())).await;
         tokio::time::sleep(Duration::from_millis(random_range(0..400))).await;
         service.kill();
     }
-    crowd.goes_to(None);
+    crowd.switch_to(None);
     let _service = start(&data_dir, &database.url, &smtp);
-    demand_all_mails("kill -9 of the service", &crowd, &smtp, rounds).await;
+    assert_all_mails("kill -9 of the service", &crowd, &smtp, rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kills_of_postgresql_lose_no_promised_mail() {
+async fn killing_postgresql_loses_no_acknowledged_mail() {
     let rounds = count_from_environment("POSTGRES_KILL_ROUNDS", 3);
     let smtp = SmtpCatcher::start().await;
     let dir = fresh_dir("shot");
-    let bin_dir = std::env::var_os("POSTGRES_BIN_DIR").map(std::path::PathBuf::from);
     let (db_dir, data_dir) = (dir.join("db"), dir.join("data"));
-    let settings = Settings { data_dir: &db_dir, bin_dir: bin_dir.as_deref(), durable: true };
-    let embedded = Embedded::start(&settings).unwrap();
+    let embedded = start_postgres(&db_dir, true);
     let url = embedded.url("postgres");
     let service = start(&data_dir, &url, &smtp);
     let http = service.ready().await;
     let crowd = Crowd::gather();
-    crowd.goes_to(Some(http.clone()));
+    crowd.switch_to(Some(http.clone()));
     for _ in 0..rounds {
-        let before = crowd.promised().len();
-        within(CLAIM_AND_MORE, "somebody registers", async || (crowd.promised().len() > before + 3).then_some(()))
+        let before = crowd.acknowledged().len();
+        within(CLAIM_AND_MORE, "clients register", async || (crowd.acknowledged().len() > before + 3).then_some(()))
             .await;
         tokio::time::sleep(Duration::from_millis(random_range(20..300))).await;
-        kill_the_server_of(&url).await;
+        kill_postgresql(&url).await;
     }
-    let before = crowd.promised().len();
-    within(CLAIM_AND_MORE, "the service recovers", async || (crowd.promised().len() > before).then_some(())).await;
-    crowd.goes_to(None);
-    demand_all_mails("kill -9 of PostgreSQL", &crowd, &smtp, rounds).await;
+    let before = crowd.acknowledged().len();
+    within(CLAIM_AND_MORE, "the service recovers", async || (crowd.acknowledged().len() > before).then_some(())).await;
+    crowd.switch_to(None);
+    assert_all_mails("kill -9 of PostgreSQL", &crowd, &smtp, rounds).await;
 }
 
-async fn kill_the_server_of(url: &str) {
+async fn kill_postgresql(url: &str) {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let row = client.query_one("select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)", &[]).await.unwrap();

@@ -1,17 +1,17 @@
-//! Mails per address: what exceeds the limits waits, and is neither dropped nor piled up.
+//! Limits on mails per address: mails above the limits wait, and are neither dropped nor piled up.
 
 use chrono::Duration as Span;
 use serde_json::json;
 use vestibule::config::Switch;
 
-use super::{farewells, fate_of, fate_that, wake};
+use super::{deletion_notices_sql, status_of, status_when, wake};
 use crate::support::{Actor, TestApp, eventually};
 
 async fn limited() -> TestApp {
     TestApp::with(|settings| settings.rate_limits = Switch::On).await
 }
 
-/// One more account for this spelling of an address.
+/// Registers one more account with this spelling of an address.
 async fn register(app: &TestApp, spelling: &str) -> Actor {
     let mut actor = Actor::new(app, "ada");
     actor.email = spelling.to_owned();
@@ -23,19 +23,19 @@ async fn resend(app: &TestApp, spelling: &str) {
     app.visitor().post_json("/resend", &json!({ "email": spelling })).await.expect(202);
 }
 
-/// Mails to anybody that left.
-async fn left(app: &TestApp) -> i64 {
+/// How many mails were sent so far.
+async fn sent(app: &TestApp) -> i64 {
     app.database.number("select count(*) from sent_mails").await
 }
 
-/// Waits until all mails either left or wait for their time, and gives how many left so far.
-async fn settled(app: &TestApp) -> i64 {
+/// Waits until no mail is due, and returns how many were sent so far.
+async fn sent_when_idle(app: &TestApp) -> i64 {
     wake(app).await;
-    app.mailbox.settled().await;
-    left(app).await
+    app.mailbox.wait_until_idle().await;
+    sent(app).await
 }
 
-/// Moves the clock to the moment at which the next mail may leave, and gives the seconds.
+/// Moves the clock to the moment at which the next mail is due, and returns the seconds until then.
 async fn advance_to_next(app: &TestApp) -> i64 {
     let now = app.clock.now().to_rfc3339();
     let statement = format!(
@@ -49,18 +49,18 @@ async fn advance_to_next(app: &TestApp) -> i64 {
 }
 
 #[tokio::test]
-async fn mails_to_one_address_leave_a_minute_apart_whatever_its_spelling_and_account() {
+async fn mails_to_one_address_are_sent_a_minute_apart_whatever_its_spelling_and_account() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
     app.mailbox.mail_to("ada@example.com").await;
     let second = register(&app, "ADA@Example.com").await;
-    let status = fate_that(&app, &second, "waits", |status| status.due_in > 0).await;
+    let status = status_when(&app, &second, "waits", |status| status.due_in > 0).await;
     assert!((40..=60).contains(&status.due_in) && status.state == "queued" && status.attempts == 0, "{status:?}");
-    assert_eq!(settled(&app).await, 1);
+    assert_eq!(sent_when_idle(&app).await, 1);
     app.clock.advance(Span::seconds(61));
     wake(&app).await;
     app.mailbox.mail_to("ADA@Example.com").await;
-    assert_eq!(settled(&app).await, 2);
+    assert_eq!(sent_when_idle(&app).await, 2);
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn an_address_gets_ten_mails_an_hour_and_thirty_a_day() {
         app.mailbox.exactly("ada@example.com", count).await;
         sent_at.push((app.clock.now() - start).num_seconds());
         resend(&app, "ada@example.com").await;
-        settled(&app).await;
+        sent_when_idle(&app).await;
         assert!(advance_to_next(&app).await > 0, "mail {count}");
         wake(&app).await;
         app.mailbox.mails_to("ada@example.com", count + 1).await;
@@ -94,61 +94,61 @@ async fn an_address_gets_ten_mails_an_hour_and_thirty_a_day() {
         assert!(ten[10] - ten[0] >= 3600, "{sent_at:?}");
     }
     assert!(sent_at[29] < 24 * 3600 && sent_at[30] >= 24 * 3600, "{sent_at:?}");
-    assert!(sent_at[9] < 3600, "the limits are no tighter than they say: {sent_at:?}");
+    assert!(sent_at[9] < 3600, "the limits are not tighter than documented: {sent_at:?}");
 }
 
 #[tokio::test]
-async fn accounts_that_displace_each_other_do_not_outrun_the_limit() {
+async fn accounts_that_displace_each_other_do_not_exceed_the_limit() {
     let app = limited().await;
     for _ in 0..8 {
         register(&app, "ada@example.com").await;
     }
-    assert_eq!(settled(&app).await, 1);
+    assert_eq!(sent_when_idle(&app).await, 1);
     let mut seen = 1;
-    // The newest three are kept; their mails are delayed and not dropped.
+    // The newest three accounts are kept; their mails are delayed, not dropped.
     while app.database.number("select count(*) from outbox where state = 'queued'").await > 0 {
         advance_to_next(&app).await;
-        let now_left = settled(&app).await;
-        assert!(now_left <= seen + 1, "one at a time");
-        seen = now_left;
+        let now_sent = sent_when_idle(&app).await;
+        assert!(now_sent <= seen + 1, "one at a time");
+        seen = now_sent;
     }
     let kept = "select count(*) from users u where not exists \
                 (select from outbox m where m.user_id = u.id and m.state = 'sent')";
-    assert_eq!(app.database.number(kept).await, 0, "every account that is left got its mail");
+    assert_eq!(app.database.number(kept).await, 0, "every remaining account got its mail");
     assert_eq!(app.database.number("select count(*) from users").await, 3);
 }
 
 #[tokio::test]
-async fn a_resend_while_a_mail_waits_promises_nothing_more() {
+async fn a_resend_while_a_mail_waits_queues_nothing_more() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
     app.mailbox.mail_to("ada@example.com").await;
-    // It is in the mailbox a moment before the queue says so.
-    settled(&app).await;
+    // The mail is in the mailbox a moment before the outbox says so.
+    sent_when_idle(&app).await;
     for _ in 0..5 {
         resend(&app, "ada@example.com").await;
     }
     assert_eq!(app.database.number("select count(*) from outbox").await, 2);
-    settled(&app).await;
+    sent_when_idle(&app).await;
     advance_to_next(&app).await;
     wake(&app).await;
     app.mailbox.mails_to("ada@example.com", 2).await;
     app.clock.advance(Span::days(1));
-    settled(&app).await;
+    sent_when_idle(&app).await;
     app.mailbox.exactly("ada@example.com", 2).await;
 }
 
 #[tokio::test]
-async fn an_owner_is_told_of_registrations_once_an_hour() {
+async fn an_owner_gets_a_mail_about_registrations_once_an_hour() {
     let app = limited().await;
     let owner = app.member("ada").await;
     app.clock.advance(Span::hours(2));
     let first = register(&app, &owner.email).await;
     app.mailbox.mails_to(&owner.email, 2).await;
-    assert_eq!(fate_that(&app, &first, "left", |status| status.state == "sent").await.attempts, 1);
+    assert_eq!(status_when(&app, &first, "is sent", |status| status.state == "sent").await.attempts, 1);
     register(&app, &owner.email).await;
-    settled(&app).await;
-    let status = fate_of(&app, &owner).await;
+    sent_when_idle(&app).await;
+    let status = status_of(&app, &owner).await;
     assert!((3500..=3600).contains(&status.due_in), "{status:?}");
     advance_to_next(&app).await;
     wake(&app).await;
@@ -166,25 +166,25 @@ async fn instances_share_the_limit() {
         let (first, second) = tokio::join!(register(&app, &address), register(&other, &address));
         assert_eq!(first.email, second.email);
     }
-    eventually("one letter each left", async || (left(&app).await == 3).then_some(())).await;
-    assert_eq!(settled(&app).await, 3);
+    eventually("one mail to each address is sent", async || (sent(&app).await == 3).then_some(())).await;
+    assert_eq!(sent_when_idle(&app).await, 3);
     let waiting = "select count(*) from outbox where state = 'queued' and due_at > queued_at + interval '30 s'";
     eventually("the others wait", async || (app.database.number(waiting).await == 3).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mails_at_once_to_an_address_without_account_leave_one_at_a_time_as_well() {
+async fn concurrent_mails_to_an_address_without_an_account_are_sent_one_at_a_time() {
     let app = limited().await;
     let addresses = 10;
     for n in 0..addresses {
-        app.database.rows(&farewells(4, &format!("nobody{n}@example.com"))).await;
-        settled(&app).await;
+        app.database.rows(&deletion_notices_sql(4, &format!("nobody{n}@example.com"))).await;
+        sent_when_idle(&app).await;
     }
-    assert_eq!(left(&app).await, addresses, "one letter each");
+    assert_eq!(sent(&app).await, addresses, "one mail to each address");
 }
 
 #[tokio::test]
-async fn of_several_accounts_the_mail_of_the_newest_leaves_first() {
+async fn the_mail_of_the_newest_account_is_sent_first() {
     let app = limited().await;
     let mut accounts = Vec::new();
     for _ in 0..3 {
@@ -192,23 +192,23 @@ async fn of_several_accounts_the_mail_of_the_newest_leaves_first() {
         app.clock.advance(Span::seconds(61));
     }
     wake(&app).await;
-    settled(&app).await;
+    sent_when_idle(&app).await;
     while app.database.number("select count(*) from outbox where state = 'queued'").await > 0 {
         advance_to_next(&app).await;
-        settled(&app).await;
+        sent_when_idle(&app).await;
     }
     app.clock.advance(Span::hours(2));
     resend(&app, "ada@example.com").await;
     let order = "select string_agg(m.id::text, ' ' order by u.id desc), string_agg(m.id::text, ' ' order by m.id) \
                  from outbox m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
-    let promised = app.database.rows(order).await.swap_remove(0);
-    assert_eq!(promised[0], promised[1], "the newest account's is promised first");
+    let queued = app.database.rows(order).await.swap_remove(0);
+    assert_eq!(queued[0], queued[1], "the mail of the newest account is queued first");
     for _ in 0..3 {
-        settled(&app).await;
+        sent_when_idle(&app).await;
         app.clock.advance(Span::seconds(61));
     }
-    settled(&app).await;
+    sent_when_idle(&app).await;
     let order = "select string_agg(m.id::text, ' ' order by m.sent_at) \
                  from outbox m join users u on u.id = m.user_id where m.queued_at > u.created_at + interval '1 hour'";
-    assert_eq!(app.database.rows(order).await[0][0], promised[0], "and leaves first");
+    assert_eq!(app.database.rows(order).await[0][0], queued[0], "and sent first");
 }

@@ -1,16 +1,17 @@
-//! Mail from outside: whoever got a 202 gets the mail, whatever the server, the network or a kill does meanwhile.
+//! Mail seen from outside: a 202 means that the mail arrives, whatever the mail server, the network or a kill does.
 
+mod admin;
+mod admin_test;
+mod contents;
 mod dev_mailbox;
 mod durable;
 mod faults;
 mod faults_tls;
 mod golden;
-mod contents;
 mod limits;
-mod admin;
-mod admin_test;
 mod outage;
 mod shared_queue;
+mod smtp;
 
 use serde_json::json;
 use vestibule::config::Secret;
@@ -18,30 +19,28 @@ use vestibule::config::Secret;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::{Actor, TestApp, eventually};
 
-/// A size that whoever runs the tests can change.
+/// A size that an environment variable can change.
 fn count_from_environment(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
-/// A service that sends through `smtp`.
 async fn app_with(smtp: &SmtpCatcher) -> TestApp {
     app_at(&smtp.url).await
 }
 
-/// A service that sends to this URL.
 async fn app_at(url: &str) -> TestApp {
     TestApp::with(|settings| settings.smtp_url = Some(Secret::from(url.to_owned()))).await
 }
 
-/// Somebody who registered and so was promised a mail.
-async fn promised(app: &TestApp, name: &str) -> Actor {
+/// A new user, whose registration put a mail into the outbox.
+async fn registered(app: &TestApp, name: &str) -> Actor {
     let actor = Actor::new(app, name);
     actor.register_as(json!({ "email": actor.email, "password": actor.password })).await.expect(202);
     actor
 }
 
-/// The statement that promises `count` mails at once to an address that no account has.
-fn farewells(count: usize, address: &str) -> String {
+/// The statement that inserts `count` mails at once to an address that no account has.
+fn deletion_notices_sql(count: usize, address: &str) -> String {
     format!(
         "insert into outbox (id, address, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
          select gen_random_uuid(), '{address}', 'account_deleted', jsonb_build_object('at', now(), 'language', 'en', \
@@ -50,19 +49,18 @@ fn farewells(count: usize, address: &str) -> String {
     )
 }
 
-/// What the queue says about the newest mail to somebody.
+/// What the outbox says about the newest mail to a user.
 #[derive(Clone, Debug)]
 struct MailStatus {
     id: String,
     state: String,
     attempts: i64,
-    /// Seconds from now on.
     due_in: i64,
     waits_for_server: bool,
     reply: String,
 }
 
-async fn fate_of(app: &TestApp, actor: &Actor) -> MailStatus {
+async fn status_of(app: &TestApp, actor: &Actor) -> MailStatus {
     let statement = format!(
         "select m.id, state, attempts, extract(epoch from due_at - timestamptz '{}')::bigint, waits_for_server, \
          last_reply from outbox m join users u on u.id = user_id where email = '{}' order by queued_at desc limit 1",
@@ -82,18 +80,18 @@ async fn fate_of(app: &TestApp, actor: &Actor) -> MailStatus {
     }
 }
 
-/// Waits until the queue says this about the mail to somebody.
-async fn fate_that(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&MailStatus) -> bool) -> MailStatus {
+/// Waits until the newest mail to a user has a status that satisfies `is_so`.
+async fn status_when(app: &TestApp, actor: &Actor, what: &str, is_so: impl Fn(&MailStatus) -> bool) -> MailStatus {
     let what = format!("the mail to {} {what}", actor.email);
-    eventually(&what, async || Some(fate_of(app, actor).await).filter(&is_so)).await
+    eventually(&what, async || Some(status_of(app, actor).await).filter(&is_so)).await
 }
 
-/// Has the worker look at the queue: it sleeps by the clock on the wall, which the test's does not move.
+/// Wakes the worker: it sleeps by real time, so moving the clock of the test does not wake it.
 async fn wake(app: &TestApp) {
     app.database.rows("select pg_notify('vestibule_mails', '')").await;
 }
 
-/// What readiness says about mail; it is up in any case.
+/// What `/health/ready` says about mail.
 async fn mail_health(app: &TestApp) -> String {
     let answer = app.http.request("GET", "/health/ready").send().await.expect(200);
     answer.json()["checks"]["mail"].as_str().unwrap().to_owned()

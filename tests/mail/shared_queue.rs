@@ -1,6 +1,6 @@
-//! Several instances, one queue: each mail leaves once, from whichever instance can send it.
+//! Several instances share one outbox: each mail is sent once, by any instance that can send it.
 //!
-//! `SHARED_QUEUE_LETTERS` (300) makes it larger.
+//! `SHARED_QUEUE_MAILS` (300) changes the number of mails.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use vestibule::config::{Secret, Switch};
 use vestibule::db::{Db, DbError};
 use vestibule::mail::outbox;
 
-use super::{app_with, count_from_environment, farewells, promised, wake};
+use super::{app_with, count_from_environment, deletion_notices_sql, registered, wake};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
-use crate::support::mailbox::promises;
+use crate::support::mailbox::insert_mails_sql;
 use crate::support::smtp::{Absent, SmtpCatcher};
 use crate::support::{TestApp, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_on_one_queue_send_every_mail_once() {
-    let count = count_from_environment("SHARED_QUEUE_LETTERS", 300);
+async fn two_processes_with_one_outbox_send_every_mail_once() {
+    let count = count_from_environment("SHARED_QUEUE_MAILS", 300);
     let database = TestDatabase::migrated();
     let catchers = [SmtpCatcher::start().await, SmtpCatcher::start().await];
     let mut processes = Vec::new();
@@ -32,7 +32,7 @@ async fn two_processes_on_one_queue_send_every_mail_once() {
     }
     let began_at = Instant::now();
     database.enqueue_mails(count).await;
-    within(Duration::from_secs(120), "the queue gets empty", async || {
+    within(Duration::from_secs(120), "all mails are sent", async || {
         (database.number("select count(*) from outbox where state <> 'sent'").await == 0).then_some(())
     })
     .await;
@@ -44,49 +44,49 @@ async fn two_processes_on_one_queue_send_every_mail_once() {
     eprintln!("two processes, {count} mails: {shares:?} sent by each, {} different, in {took:?}", all.len());
     assert_eq!(shares[0] + shares[1], count, "none twice");
     assert_eq!((all.len(), ids.len()), (count, count), "none missing");
-    assert!(shares[0] > 0 && shares[1] > 0, "both work: {shares:?}");
+    assert!(shares[0] > 0 && shares[1] > 0, "both processes send: {shares:?}");
 }
 
 #[tokio::test]
 async fn an_idle_service_leaves_the_database_alone() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    // One that waits for its time does not change that, nor one that only a later version can write.
-    ada.forget_password().await.expect(202);
+    // A mail that is not due does not change that, nor one of a kind from a later version.
+    ada.request_password_reset().await.expect(202);
     let later =
         "update outbox set kind = 'of_tomorrow', due_at = due_at - interval '1 hour' where kind = 'account_deleted'";
-    app.database.rows(&format!("begin; {}; {later}; commit", farewells(1, "nobody@example.com"))).await;
+    app.database.rows(&format!("begin; {}; {later}; commit", deletion_notices_sql(1, "nobody@example.com"))).await;
     wake(&app).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let before = proxy.asked();
+    let before = proxy.round_trips();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let asked = proxy.asked() - before;
-    assert!(asked <= 6, "asked {asked} times in 3 s");
+    let round_trips = proxy.round_trips() - before;
+    assert!(round_trips <= 6, "{round_trips} round trips in 3 s");
     assert_eq!(app.database.number("select count(*) from outbox where state = 'queued'").await, 2);
 }
 
 #[tokio::test]
-async fn a_mail_promised_where_it_cannot_leave_leaves_elsewhere() {
+async fn a_mail_queued_by_an_instance_that_cannot_send_is_sent_by_another() {
     let (smtp, absent) = (SmtpCatcher::start().await, Absent::new());
     let there = app_with(&smtp).await;
     let here = there.beside(|settings| settings.smtp_url = Some(Secret::from(absent.url.clone()))).await;
     for n in 1..=3 {
-        promised(&here, &format!("ada{n}")).await;
-        // Before the end of a claim, or of the slow poll: somebody was told.
+        registered(&here, &format!("ada{n}")).await;
+        // This takes less time than a claim or the slow poll, so the other instance was notified.
         smtp.wait_for(n).await;
     }
     assert_eq!(smtp.mails().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_instance_cannot_send_the_others_are_told_of() {
+async fn an_instance_that_cannot_send_notifies_the_others() {
     let smtp = SmtpCatcher::start().await;
     let app = app_with(&smtp).await;
     let elsewhere = Db::new(&app.database.url).unwrap();
     elsewhere.migrate().await.unwrap();
-    // Somebody else has the mail; nobody here can come before, even one who looks just now.
+    // Another instance claims the mail. It is due only in the future, so that this instance cannot claim it first.
     let later = "update outbox set due_at = due_at + interval '1 hour'";
-    app.database.rows(&format!("begin; {}; {later}; commit", promises(1))).await;
+    app.database.rows(&format!("begin; {}; {later}; commit", insert_mails_sql(1))).await;
     let (now, then) = (app.clock.now(), app.clock.now() + Span::hours(2));
     let claimed = elsewhere.run(async |conn| outbox::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
     assert_eq!(claimed.len(), 1);
@@ -96,6 +96,6 @@ async fn what_one_instance_cannot_send_the_others_are_told_of() {
     let put_back =
         elsewhere.transaction(async |conn| outbox::set_delayed(conn, &claimed[0], now, "refused", true).await);
     assert_eq!(put_back.await.map_err(|error: DbError| error).unwrap(), 1);
-    // Before the slow poll, and long before the end of the claim.
+    // This takes less time than the slow poll, and much less than the claim.
     smtp.wait_for(1).await;
 }

@@ -1,4 +1,4 @@
-"""Makes the confirmed account that the run signs in with: python3 account.py http://127.0.0.1:8080"""
+"""Creates the confirmed account that the run signs in to: python3 account.py http://127.0.0.1:8080"""
 
 import json
 import os
@@ -20,11 +20,11 @@ def main(service):
     password = os.environ["ACCOUNT_PASSWORD"]
     call("POST", f"{service}/register", {"email": ADDRESS, "password": password, "username": "schemathesis"})
     for _ in range(100):
-        letters = [mail for mail in call("GET", f"{service}/dev/mailbox")["mails"] if mail["to"] == ADDRESS]
-        if letters:
-            return call("POST", letters[0]["links"][0])
+        mails = [mail for mail in call("GET", f"{service}/dev/mailbox")["mails"] if mail["to"] == ADDRESS]
+        if mails:
+            return call("POST", mails[0]["links"][0])
         time.sleep(0.1)
-    sys.exit("no letter arrived in the development mailbox")
+    sys.exit("no email arrived in the development mailbox")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
-//! What pages of other origins can do with the cookie of whoever visits them: nothing.
+//! Pages of other origins cannot use the session cookie of the users who visit them.
 
 use serde_json::json;
 
 use crate::support::{Actor, Answer, Credential, TestApp};
 
-const FRIEND: &str = "https://app.example.com";
+const ALLOWED: &str = "https://app.example.com";
 
-async fn with_a_friend() -> TestApp {
-    TestApp::with_flags(&["--allowed-origins", FRIEND]).await
+async fn with_allowed_origin() -> TestApp {
+    TestApp::with_flags(&["--allowed-origins", ALLOWED]).await
 }
 
-/// Header lines that a browser, or another program, sends of itself; and whether the change is allowed.
-fn senders(own: &str) -> Vec<(Vec<(&'static str, String)>, bool)> {
+/// Header lines that a browser or another program sends, and whether a change with them is allowed.
+fn headers(own: &str) -> Vec<(Vec<(&'static str, String)>, bool)> {
     let origin = |value: &str| ("Origin", value.to_owned());
     let site = |value: &str| ("Sec-Fetch-Site", value.to_owned());
     vec![
         (vec![], true),
         (vec![origin(own)], true),
         (vec![origin(own), site("cross-site")], true),
-        (vec![origin(FRIEND), site("cross-site")], true),
+        (vec![origin(ALLOWED), site("cross-site")], true),
         (vec![site("same-origin")], true),
         (vec![site("none")], true),
         (vec![site("same-site")], false),
@@ -62,13 +62,13 @@ fn assert_refused(answer: Answer) {
 }
 
 #[tokio::test]
-async fn a_login_is_refused_to_pages_of_other_origins_and_has_no_effect() {
-    let app = with_a_friend().await;
+async fn a_login_from_another_origin_is_refused_and_has_no_effect() {
+    let app = with_allowed_origin().await;
     let ada = app.member("ada").await;
-    for holder in [ada.with(Credential::Nothing), ada.clone()] {
-        for (headers, is_allowed) in senders(&app.http.base) {
+    for actor in [ada.with(Credential::Nothing), ada.clone()] {
+        for (headers, is_allowed) in headers(&app.http.base) {
             let before = sessions(&app).await;
-            let answer = send(&holder, "/login", &headers).await;
+            let answer = send(&actor, "/login", &headers).await;
             if is_allowed {
                 answer.expect(200);
                 continue;
@@ -80,10 +80,10 @@ async fn a_login_is_refused_to_pages_of_other_origins_and_has_no_effect() {
 }
 
 #[tokio::test]
-async fn a_logout_by_cookie_is_refused_to_pages_of_other_origins_and_has_no_effect() {
-    let app = with_a_friend().await;
+async fn a_logout_by_cookie_from_another_origin_is_refused_and_has_no_effect() {
+    let app = with_allowed_origin().await;
     let mut ada = app.member("ada").await;
-    for (headers, is_allowed) in senders(&app.http.base) {
+    for (headers, is_allowed) in headers(&app.http.base) {
         let answer = send(&ada, "/logout", &headers).await;
         if is_allowed {
             answer.expect(204);
@@ -98,39 +98,42 @@ async fn a_logout_by_cookie_is_refused_to_pages_of_other_origins_and_has_no_effe
 }
 
 #[tokio::test]
-async fn a_mail_is_not_asked_for_by_pages_of_other_origins() {
-    let app = with_a_friend().await;
+async fn a_resend_by_cookie_from_another_origin_is_refused_and_sends_no_mail() {
+    let app = with_allowed_origin().await;
     let ada = app.unconfirmed("ada").await;
     app.mailbox.exactly("ada@example.com", 1).await;
-    for (headers, is_allowed) in senders(&app.http.base) {
+    for (headers, is_allowed) in headers(&app.http.base) {
         if !is_allowed {
             assert_refused(send(&ada, "/resend", &headers).await);
         }
     }
     app.mailbox.exactly("ada@example.com", 1).await;
-    send(&ada, "/resend", &[("Origin", FRIEND.to_owned())]).await.expect(202);
+    send(&ada, "/resend", &[("Origin", ALLOWED.to_owned())]).await.expect(202);
     app.mailbox.mails_to("ada@example.com", 2).await;
 }
 
 #[tokio::test]
-async fn a_bearer_is_no_cookie_and_passes_from_anywhere() {
-    let app = with_a_friend().await;
+async fn a_bearer_token_works_from_any_origin() {
+    let app = with_allowed_origin().await;
     let mut ada = app.unconfirmed("ada").await;
     let evil = [("Origin", "https://evil.example".to_owned())];
     ada.sign_in_with_bearer().await;
     send(&ada, "/resend", &evil).await.expect(202);
-    // But a login sets a cookie.
+    // A login that sets a cookie is refused; one that answers a token involves no cookie.
     assert_refused(send(&ada, "/login", &evil).await);
+    let fields = json!({ "email": ada.email, "password": ada.password, "transport": "bearer" });
+    let login = app.visitor().request("POST", "/login").header("Origin", "https://evil.example").json(&fields);
+    assert_eq!(login.send().await.expect(200).set_cookie(), None);
     send(&ada, "/logout", &evil).await.expect(204);
     assert!(!ada.is_signed_in().await);
 }
 
 #[tokio::test]
-async fn a_cookie_that_opens_nothing_is_judged_like_one_that_does() {
-    let app = with_a_friend().await;
-    let nobody = app.visitor().with(Credential::Cookie("A".repeat(43)));
+async fn an_invalid_cookie_is_refused_like_a_valid_one() {
+    let app = with_allowed_origin().await;
+    let stranger = app.visitor().with(Credential::Cookie("A".repeat(43)));
     for path in ["/logout", "/resend"] {
-        assert_refused(send(&nobody, path, &[("Origin", "https://evil.example".to_owned())]).await);
+        assert_refused(send(&stranger, path, &[("Origin", "https://evil.example".to_owned())]).await);
     }
 }
 
@@ -141,25 +144,25 @@ fn cors_headers(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn scripts_of_an_allowed_origin_read_every_answer_and_others_none() {
-    let app = with_a_friend().await;
+async fn scripts_of_an_allowed_origin_can_read_every_answer_and_others_none() {
+    let app = with_allowed_origin().await;
     let ada = app.member("ada").await;
-    let nobody = app.visitor();
+    let visitor = app.visitor();
     let from = |actor: &Actor, method: &str, path: &str, origin: &str| {
         actor.request(method, path).header("Origin", origin).send()
     };
-    // Also what cannot be answered: an error that a front-end cannot read is no help to anybody.
+    // Errors too: a front end must be able to read them.
     let cases = [
         (&ada, "GET", "/me", 200),
-        (&nobody, "GET", "/me", 401),
-        (&nobody, "GET", "/nothing", 404),
-        (&nobody, "PUT", "/me", 405),
-        (&nobody, "POST", "/login", 415),
-        (&nobody, "GET", "/confirm/x", 422),
+        (&visitor, "GET", "/me", 401),
+        (&visitor, "GET", "/nothing", 404),
+        (&visitor, "PUT", "/me", 405),
+        (&visitor, "POST", "/login", 415),
+        (&visitor, "GET", "/confirm/x", 422),
     ];
     for (actor, method, path, status) in cases {
-        let answer = from(actor, method, path, FRIEND).await.expect(status);
-        assert_eq!(answer.header("access-control-allow-origin"), Some(FRIEND), "{method} {path}");
+        let answer = from(actor, method, path, ALLOWED).await.expect(status);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(ALLOWED), "{method} {path}");
         assert_eq!(answer.header("access-control-allow-credentials"), Some("true"), "{method} {path}");
         let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();
         assert!(vary.iter().any(|value| value.to_str().unwrap().contains("Origin")), "{method} {path}");
@@ -169,43 +172,47 @@ async fn scripts_of_an_allowed_origin_read_every_answer_and_others_none() {
         }
     }
     app.database.close();
-    let away = from(&ada, "GET", "/me", FRIEND).await.expect_problem(503, "unavailable");
-    assert_eq!(away.header("access-control-allow-origin"), Some(FRIEND));
+    let unavailable = from(&ada, "GET", "/me", ALLOWED).await.expect_problem(503, "unavailable");
+    assert_eq!(unavailable.header("access-control-allow-origin"), Some(ALLOWED));
     app.database.open();
 }
 
 #[tokio::test]
-async fn a_preflight_says_yes_to_the_allowed_origin_alone() {
-    let app = with_a_friend().await;
+async fn a_preflight_allows_only_the_allowed_origin() {
+    let app = with_allowed_origin().await;
     let preflight = |app: &TestApp, origin: &str, method: &str, headers: &str| {
         let request = app.visitor().request("OPTIONS", "/login").header("Origin", origin);
         let request = request.header("Access-Control-Request-Method", method);
         request.header("Access-Control-Request-Headers", headers).send()
     };
-    let yes = preflight(&app, FRIEND, "POST", "content-type, authorization").await.expect(200);
-    assert_eq!(yes.header("access-control-allow-origin"), Some(FRIEND));
+    let yes = preflight(&app, ALLOWED, "POST", "content-type, authorization").await.expect(200);
+    assert_eq!(yes.header("access-control-allow-origin"), Some(ALLOWED));
     assert_eq!(yes.header("access-control-allow-credentials"), Some("true"));
     assert!(!yes.header("access-control-allow-methods").unwrap().contains('*'));
     for origin in ["https://evil.example", "null", "http://app.example.com"] {
         let no = preflight(&app, origin, "POST", "content-type").await.expect_problem(403, "cross_origin");
         assert!(cors_headers(&no).is_empty(), "{origin}: {:?}", no.headers);
     }
-    for (method, header) in [("TRACE", "content-type"), ("POST", "x-evil")] {
-        preflight(&app, FRIEND, method, header).await.expect_problem(403, "cross_origin");
-    }
+    preflight(&app, ALLOWED, "TRACE", "content-type").await.expect_problem(403, "cross_origin");
+    // As front-ends with tracing send.
+    let traced = "content-type, traceparent, baggage, sentry-trace, x-requested-with";
+    let allowed = preflight(&app, ALLOWED, "POST", traced).await.expect(200);
+    let allowed = allowed.header("access-control-allow-headers").unwrap().to_lowercase();
+    assert!(traced.split(", ").all(|header| allowed.contains(header)), "{allowed}");
     let closed = TestApp::start().await;
-    let no = preflight(&closed, FRIEND, "POST", "content-type").await;
+    let no = preflight(&closed, ALLOWED, "POST", "content-type").await;
     assert!(no.status == 405 && cors_headers(&no).is_empty(), "{} {:?}", no.status, no.headers);
 }
 
 #[tokio::test]
-async fn every_answer_tells_a_browser_to_be_careful_and_under_https_to_stay() {
+async fn every_answer_has_security_headers_and_hsts_under_https() {
     let https = ["--public-url", "https://auth.example.com", "--dev-mailbox", "on", "--secret-key"];
     let key = "ab".repeat(32);
-    let flags: Vec<&str> = https.into_iter().chain([key.as_str(), "--allowed-origins", FRIEND]).collect();
-    for (app, is_https) in [(with_a_friend().await, false), (TestApp::with_flags(&flags).await, true)] {
+    let flags: Vec<&str> = https.into_iter().chain([key.as_str(), "--allowed-origins", ALLOWED]).collect();
+    for (app, is_https) in [(with_allowed_origin().await, false), (TestApp::with_flags(&flags).await, true)] {
         let ask = |method: &str, path: &str| app.visitor().request(method, path);
-        let preflight = ask("OPTIONS", "/login").header("Origin", FRIEND);
+        let preflight = ask("OPTIONS", "/login").header("Origin", ALLOWED);
+        let cookie = format!("{}=x", app.cookie_name);
         let answers = [
             ask("GET", "/health/live").send().await.expect(200),
             ask("GET", "/docs/").send().await.expect(200),
@@ -218,7 +225,7 @@ async fn every_answer_tells_a_browser_to_be_careful_and_under_https_to_stay() {
             ask("DELETE", "/login").send().await.expect(405),
             ask("POST", "/login").send().await.expect(415),
             ask("POST", "/logout").send().await.expect(204),
-            ask("POST", "/login").header("Origin", "null").send().await.expect(403),
+            ask("POST", "/logout").header("Origin", "null").header("Cookie", &cookie).send().await.expect(403),
             preflight.header("Access-Control-Request-Method", "POST").send().await.expect(200),
         ];
         for answer in answers {

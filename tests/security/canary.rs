@@ -1,4 +1,4 @@
-//! Secrets stay secret: the whole story at the most talkative level, and then a look into everything that was written.
+//! Secrets stay secret: uses the whole service at the most verbose log level, then searches everything that it wrote.
 
 use serde_json::{Value, json};
 
@@ -14,14 +14,14 @@ const GUESS: &str = "canary-wrong-guess-2";
 const MALFORMED: &str = "canary-malformed-body-3";
 const MISTYPED: &str = "canary-in-the-name-4";
 const SMTP_PASSWORD: &str = "canary-smtp-password-5";
-/// What `AUTH PLAIN` says: NUL, `mailer`, NUL, the password, in base64.
+/// The argument of `AUTH PLAIN`: NUL, `mailer`, NUL, the password, in base64.
 const SMTP_LINE: &str = "AG1haWxlcgBjYW5hcnktc210cC1wYXNzd29yZC01";
-/// Also by name what would say secrets: an admin who looks for a fault tries such things.
-const MOST_TALKATIVE: &str =
+/// Names the modules that would log secrets, as an admin who searches for a fault might do.
+const MOST_VERBOSE: &str =
     "trace,tokio_postgres::query=trace,tokio_postgres=trace,actix_http::h1=trace,actix_http::=trace";
 const SECRET_KEY: &str = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LWNhbmFyeSE=";
 
-/// Whether a secret is in a text, as it is or as the list of its bytes, which is how the values of statements are shown.
+/// Whether a text contains a secret, as it is or as a list of its bytes, which is how values of statements are logged.
 fn shows(text: &str, secret: &str) -> bool {
     let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
     text.contains(secret) || text.contains(&bytes.join(", "))
@@ -43,7 +43,7 @@ async fn post(http: &Http, path: &str, fields: &Value) -> crate::support::Answer
     http.request("POST", path).json(fields).send().await
 }
 
-/// Signs in by cookie and by bearer, and uses both; gives the two tokens.
+/// Signs in by cookie and by bearer token, uses both, and returns the two tokens.
 async fn use_sessions(http: &Http) -> [String; 2] {
     let credentials = |transport: &str| json!({ "username": "ada", "password": PASSWORD, "transport": transport });
     let cookie = cookie_value(&post(http, "/login", &credentials("cookie")).await.expect(200), "session");
@@ -59,7 +59,7 @@ async fn use_sessions(http: &Http) -> [String; 2] {
     [cookie, bearer]
 }
 
-/// What goes wrong with passwords in hand.
+/// Sends requests that fail and contain passwords.
 async fn fail_in_many_ways(http: &Http) {
     for fields in [
         json!({ "email": "ada@example.com", "password": GUESS }),
@@ -91,7 +91,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
         ("DATABASE_URL", database.url.as_str()),
         ("SMTP_URL", &smtp_url),
         ("SECRET_KEY", SECRET_KEY),
-        ("RUST_LOG", MOST_TALKATIVE),
+        ("RUST_LOG", MOST_VERBOSE),
         ("RATE_LIMITS", "off"),
     ];
     let process = Process::start(&fresh_dir("data"), &variables);
@@ -103,7 +103,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     let mut secrets = use_sessions(&http).await.to_vec();
     smtp.wait_for(2).await;
     let links = tokens(&smtp);
-    assert_eq!(links.len(), 2, "each mail has its link once in its text");
+    assert_eq!(links.len(), 2, "the text of each mail has its link once");
     let link = format!("/confirm/{}", links[0]);
     for (method, path) in [("PUT", link.clone()), ("GET", format!("{link}/more")), ("GET", format!("{link}x"))] {
         http.request(method, &path).send().await;
@@ -113,7 +113,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     secrets.extend(use_sessions(&http).await);
     secrets.extend(links);
     secrets.extend([PASSWORD, GUESS, MALFORMED, SMTP_PASSWORD, SMTP_LINE, SECRET_KEY].map(ToOwned::to_owned));
-    assert!(smtp.heard().iter().any(|line| line.contains(SMTP_LINE)), "{:?}", smtp.heard());
+    assert!(smtp.commands().iter().any(|line| line.contains(SMTP_LINE)), "{:?}", smtp.commands());
 
     let mut written = vec![("the log", process.log()), ("the database", canary::dump(&database.url).await.unwrap())];
     for code in ["invalid_credentials", "internal", "unavailable"] {
@@ -121,16 +121,16 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
     }
     assert!(written[0].1.contains("GET /confirm/{token} 200") && written[0].1.contains("TRACE"), "{}", written[0].1);
     assert!(written[1].1.contains("ada@example.com") && written[1].1.contains("sessions: "), "{}", written[1].1);
-    for (place, text) in &written {
+    for (source, text) in &written {
         for secret in &secrets {
             let lines: Vec<&str> = text.lines().filter(|line| shows(line, secret)).collect();
-            assert!(lines.is_empty(), "{secret} is in {place}: {lines:#?}");
+            assert!(lines.is_empty(), "{secret} is in {source}: {lines:#?}");
         }
     }
-    // What a stolen log could be searched for with a dictionary is no better.
+    // A hash in a stolen log could be attacked with a dictionary.
     for hash in database.rows("select password_hash from users").await {
         assert!(!shows(&written[0].1, hash[0].as_deref().unwrap()));
     }
-    // People type passwords into the field of the name, too.
+    // People sometimes type the password into the field of the name.
     assert!(!shows(&written[0].1, MISTYPED) && !written[1].1.contains(MISTYPED));
 }

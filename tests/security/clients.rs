@@ -1,4 +1,4 @@
-//! One client against many accounts: how many tries it has, and how it is told from others.
+//! One client against many accounts: how many attempts it has, and how the service recognises it.
 
 use chrono::Duration;
 use serde_json::json;
@@ -8,36 +8,36 @@ use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::{Credential, TestApp, password_of};
 
-/// Lets a client have this many failed logins behind it.
-async fn has_failed(app: &TestApp, client: &str, count: u32) {
-    fail(app, client, "email", "somebody@example.com").await.expect(401);
+/// Gives a client this many failed logins.
+async fn set_failed_logins(app: &TestApp, client: &str, count: u32) {
+    fail(app, client, "email", "unknown@example.com").await.expect(401);
     app.database.rows(&format!("update client_throttles set count = {count} where action = 'login'")).await;
 }
 
 #[tokio::test]
-async fn a_client_fails_fifty_times_in_a_quarter_of_an_hour_and_no_more() {
+async fn a_client_may_fail_fifty_times_in_fifteen_minutes() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     let own = json!({ "email": ada.email, "password": ada.password });
-    has_failed(&app, "198.51.100.7", 48).await;
+    set_failed_logins(&app, "198.51.100.7", 48).await;
     for number in 0..2 {
         fail(&app, "198.51.100.7", "email", &format!("{number}@example.com")).await.expect(401);
     }
-    let told = wait_of(fail(&app, "198.51.100.7", "email", "fresh@example.com").await);
-    assert!((890..=900).contains(&told), "{told}");
+    let wait = wait_of(fail(&app, "198.51.100.7", "email", "fresh@example.com").await);
+    assert!((890..=900).contains(&wait), "{wait}");
     wait_of(post_from(&app, "198.51.100.7", "/login", &own).await);
     post_from(&app, "198.51.100.8", "/login", &own).await.expect(200);
-    app.clock.advance(Duration::seconds(told));
+    app.clock.advance(Duration::seconds(wait));
     post_from(&app, "198.51.100.7", "/login", &own).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_client_that_has_to_wait_leaves_no_rows_behind_and_is_told_the_longer_wait() {
+async fn a_throttled_client_adds_no_rows_and_gets_the_longer_wait() {
     let app = limited().await;
     fail(&app, "198.51.100.9", "email", "slow@example.com").await.expect(401);
     let blocked_until = app.clock.now() + Duration::hours(1);
     app.database.rows(&format!("update login_throttles set blocked_until = '{blocked_until}'")).await;
-    has_failed(&app, "198.51.100.7", 50).await;
+    set_failed_logins(&app, "198.51.100.7", 50).await;
     let rows = "select count(*) from login_throttles";
     let before = app.database.number(rows).await;
     for number in 0..5 {
@@ -50,7 +50,7 @@ async fn a_client_that_has_to_wait_leaves_no_rows_behind_and_is_told_the_longer_
 }
 
 #[tokio::test]
-async fn a_client_registers_twenty_times_an_hour_and_no_more() {
+async fn a_client_may_register_twenty_times_an_hour() {
     let app = limited().await;
     let register = async |client: &str, number: u32| {
         let fields = json!({ "email": format!("{number}@example.com"), "password": password_of("claimant") });
@@ -59,18 +59,18 @@ async fn a_client_registers_twenty_times_an_hour_and_no_more() {
     for number in 0..20 {
         register("198.51.100.7", number).await.expect(202);
     }
-    let told = wait_of(register("198.51.100.7", 20).await);
-    assert!((3500..=3600).contains(&told), "{told}");
+    let wait = wait_of(register("198.51.100.7", 20).await);
+    assert!((3500..=3600).contains(&wait), "{wait}");
     assert_eq!(app.database.number("select count(*) from users").await, 20);
     register("198.51.100.8", 21).await.expect(202);
-    app.clock.advance(Duration::seconds(told));
+    app.clock.advance(Duration::seconds(wait));
     register("198.51.100.7", 22).await.expect(202);
 }
 
 #[tokio::test]
-async fn without_trusted_proxies_nobody_chooses_an_address() {
+async fn without_trusted_proxies_no_header_changes_the_client_address() {
     let app = TestApp::with_flags(&["--rate-limits", "on"]).await;
-    has_failed(&app, "198.51.100.1", 50).await;
+    set_failed_logins(&app, "198.51.100.1", 50).await;
     for claimed in ["198.51.100.2", "127.0.0.2", "::1", "2001:db8::1", "203.0.113.1, 198.51.100.3"] {
         wait_of(fail(&app, claimed, "email", "fresh@example.com").await);
     }
@@ -81,9 +81,9 @@ async fn without_trusted_proxies_nobody_chooses_an_address() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_the_right_most_address_that_is_not_trusted_counts() {
+async fn behind_trusted_proxies_the_rightmost_untrusted_address_counts() {
     let app = limited().await;
-    has_failed(&app, "198.51.100.7", 50).await;
+    set_failed_logins(&app, "198.51.100.7", 50).await;
     let invented =
         ["1.2.3.4, 198.51.100.7", "1.2.3.4,198.51.100.7, 127.0.0.1", "nonsense, 198.51.100.7", "::ffff:198.51.100.7"];
     for list in invented {
@@ -100,9 +100,9 @@ async fn behind_a_trusted_proxy_the_right_most_address_that_is_not_trusted_count
 }
 
 #[tokio::test]
-async fn an_ipv6_client_is_its_64() {
+async fn an_ipv6_client_is_its_64_bit_prefix() {
     let app = limited().await;
-    has_failed(&app, "2001:db8:1:2::1", 50).await;
+    set_failed_logins(&app, "2001:db8:1:2::1", 50).await;
     for same in ["2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:0DB8:0001:0002::"] {
         wait_of(fail(&app, same, "email", "fresh@example.com").await);
     }
@@ -110,7 +110,7 @@ async fn an_ipv6_client_is_its_64() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_trusted_is_named_once_in_the_log() {
+async fn an_untrusted_proxy_is_logged_once() {
     let database = TestDatabase::migrated();
     let process = Process::start(&fresh_dir("data"), &[("DATABASE_URL", &database.url)]);
     let http = process.ready().await;

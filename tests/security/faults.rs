@@ -1,5 +1,5 @@
-//! What happens to a database, and to the way to it: every request is answered in time and truly, a good cookie stays
-//! good, and the service recovers by itself.
+//! Faults of the database and of the connection to it: every request gets a correct answer in time, valid cookies stay
+//! valid, and the service recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use vestibule::config::Switch;
 
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Proxy, Traffic};
 use crate::support::{Actor, Answer, Credential, TestApp, eventually, password_of};
 
 /// Five seconds, and one for a busy machine.
@@ -22,8 +22,8 @@ pub(super) async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
     answer
 }
 
-/// Every kind of request is answered in time with 503, and nobody's cookie is touched.
-pub(super) async fn assert_away(app: &TestApp, ada: &Actor) {
+/// Every kind of request gets a 503 in time, and no cookie is changed.
+pub(super) async fn assert_unavailable(app: &TestApp, ada: &Actor) {
     let visitor = ada.with(Credential::Nothing);
     let fresh = json!({ "email": "fresh@example.com", "password": password_of("fresh") });
     let resend = json!({ "email": "ada@example.com" });
@@ -38,7 +38,7 @@ pub(super) async fn assert_away(app: &TestApp, ada: &Actor) {
     );
     let (a, b, c, d, e, f, g) = answers;
     for answer in [a, b, c, d, e, f, g] {
-        // That there is a Retry-After, too, every answer is checked for.
+        // `contract::check` asserts `Retry-After` on every 503.
         let answer = answer.expect_problem(503, "unavailable");
         assert_eq!(answer.set_cookie(), None, "{}", answer.request);
     }
@@ -46,8 +46,8 @@ pub(super) async fn assert_away(app: &TestApp, ada: &Actor) {
     in_time(app.visitor().get("/health/live")).await.expect(200);
 }
 
-/// It can serve again, and whoever was signed in still is.
-pub(super) async fn assert_back(app: &TestApp, ada: &Actor) {
+/// The service works again, and sessions from before are still alive.
+pub(super) async fn assert_recovered(app: &TestApp, ada: &Actor) {
     eventually("the service is ready", async || (app.visitor().get("/health/ready").await.status == 200).then_some(()))
         .await;
     assert!(ada.is_signed_in().await);
@@ -61,29 +61,29 @@ async fn warm_up(ada: &Actor) {
 }
 
 #[tokio::test]
-async fn a_database_that_is_cut_off_and_comes_back() {
+async fn the_service_recovers_when_the_database_was_cut_off() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     for _ in 0..2 {
-        proxy.set(Way::Closed);
-        assert_away(&app, &ada).await;
-        proxy.set(Way::Open);
-        assert_back(&app, &ada).await;
+        proxy.set(Traffic::Closed);
+        assert_unavailable(&app, &ada).await;
+        proxy.set(Traffic::Open);
+        assert_recovered(&app, &ada).await;
     }
 }
 
 #[tokio::test]
-async fn a_database_that_freezes_and_thaws() {
+async fn the_service_recovers_when_the_database_was_frozen() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    proxy.set(Way::Frozen);
-    assert_away(&app, &ada).await;
-    proxy.set(Way::Open);
-    assert_back(&app, &ada).await;
+    proxy.set(Traffic::Frozen);
+    assert_unavailable(&app, &ada).await;
+    proxy.set(Traffic::Open);
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
-async fn connections_that_died_without_a_word_are_all_given_up_together() {
+async fn silently_lost_connections_are_all_dropped_together() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
     warm_up(&ada).await;
@@ -91,21 +91,21 @@ async fn connections_that_died_without_a_word_are_all_given_up_together() {
     assert!(before > 4, "{before} connections");
     proxy.lose_connections();
     let began = Instant::now();
-    // One after the other: a pool that gave up one connection at a time would need minutes.
+    // The requests are sequential: a pool that dropped one connection at a time would need minutes.
     while ada.get("/me").await.status != 200 {}
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert_back(&app, &ada).await;
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
-async fn a_slow_link_is_waited_for_but_not_for_long() {
+async fn a_slow_database_is_tolerated_up_to_the_time_limit() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::On).await;
     let ada = app.member("ada").await;
-    proxy.set(Way::Slow(Duration::from_millis(20)));
+    proxy.set(Traffic::Slow(Duration::from_millis(20)));
     in_time(ada.get("/me")).await.expect(200);
     in_time(ada.with(Credential::Nothing).try_sign_in(json!({}))).await.expect(200);
-    // So slow that every piece of work could be in time and a whole request not.
-    proxy.set(Way::Slow(Duration::from_millis(300)));
+    // So slow that each query is in time, but a whole request may not be.
+    proxy.set(Traffic::Slow(Duration::from_millis(300)));
     let visitor = ada.with(Credential::Nothing);
     let fresh = json!({ "email": "slow@example.com", "password": password_of("slow") });
     let answers = tokio::join!(
@@ -116,14 +116,14 @@ async fn a_slow_link_is_waited_for_but_not_for_long() {
     for answer in [answers.0, answers.1, answers.2] {
         assert!(matches!(answer.status, 200 | 202 | 503), "{}", answer.status);
     }
-    proxy.set(Way::Slow(Duration::from_secs(3)));
-    assert_away(&app, &ada).await;
-    proxy.set(Way::Open);
-    assert_back(&app, &ada).await;
+    proxy.set(Traffic::Slow(Duration::from_secs(3)));
+    assert_unavailable(&app, &ada).await;
+    proxy.set(Traffic::Open);
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
-async fn no_registration_that_was_acknowledged_is_lost() {
+async fn no_acknowledged_registration_is_lost() {
     let (app, proxy) = TestApp::behind_a_proxy(Switch::Off).await;
     let ada = app.member("ada").await;
     let mut registering = Vec::new();
@@ -151,14 +151,14 @@ async fn no_registration_that_was_acknowledged_is_lost() {
         }
     }
     assert!(acknowledged > 0);
-    assert_back(&app, &ada).await;
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
-async fn a_database_that_is_absent_at_start_is_waited_for() {
-    for absence in [Way::Closed, Way::Frozen] {
+async fn the_service_waits_for_a_database_that_is_absent_at_startup() {
+    for absence in [Traffic::Closed, Traffic::Frozen] {
         let database = TestDatabase::migrated();
-        let proxy = Proxy::before(&database.url);
+        let proxy = Proxy::start(&database.url);
         proxy.set(absence.clone());
         let process = Process::start(&fresh_dir("data"), &[("DATABASE_URL", &proxy.url)]);
         let http = process.http().await;
@@ -166,9 +166,9 @@ async fn a_database_that_is_absent_at_start_is_waited_for() {
         in_time(http.request("GET", "/health/ready").send()).await.expect(503);
         let login = http.request("POST", "/login").json(&json!({ "email": "ada@example.com", "password": "x" }));
         in_time(login.send()).await.expect_problem(503, "unavailable");
-        // Whatever it said to the absent one is not heard by the one that comes.
+        // What the service sent so far is lost, and does not reach the database that appears now.
         proxy.lose_connections();
-        proxy.set(Way::Open);
+        proxy.set(Traffic::Open);
         eventually(&format!("it is ready after {absence:?}"), async || {
             (http.request("GET", "/health/ready").send().await.status == 200).then_some(())
         })

@@ -1,4 +1,4 @@
-//! Senders that are slow, large or tricky: cut off, refused, never believed, never in anybody's way.
+//! Slow, large and hostile requests: they are cut off or refused, deceive no one, and do not affect other clients.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn connect(app: &TestApp) -> TcpStream {
     TcpStream::connect(app.http.base.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Sends a byte every now and then until the service has had enough, and gives what it said.
+/// Sends one byte every 100 ms until the service closes the connection, and returns the answer.
 async fn dribble(app: &TestApp, head: &str, rest: &str, bound: Duration) -> String {
     let (mut reader, mut writer) = connect(app).await.into_split();
     writer.write_all(head.as_bytes()).await.unwrap();
@@ -33,7 +33,7 @@ async fn dribble(app: &TestApp, head: &str, rest: &str, bound: Duration) -> Stri
 }
 
 #[tokio::test]
-async fn a_body_that_comes_byte_by_byte_is_cut_off() {
+async fn a_body_sent_byte_by_byte_is_cut_off() {
     let app = TestApp::start().await;
     let head = "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16000\r\n\r\n{";
     let bound = Duration::from_secs(20);
@@ -44,14 +44,14 @@ async fn a_body_that_comes_byte_by_byte_is_cut_off() {
 }
 
 #[tokio::test]
-async fn headers_that_come_byte_by_byte_are_cut_off() {
+async fn headers_sent_byte_by_byte_are_cut_off() {
     let app = TestApp::start().await;
     let answer = dribble(&app, "GET /me HTTP/1.1\r\nX: ", "a", Duration::from_secs(12)).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[tokio::test]
-async fn a_body_in_chunks_has_the_same_limits() {
+async fn a_chunked_body_has_the_same_limits() {
     let app = TestApp::start().await;
     let headers = ["Content-Type: application/json", "Transfer-Encoding: chunked"];
     let chunked = |length: usize| {
@@ -73,7 +73,7 @@ async fn a_body_in_chunks_has_the_same_limits() {
 }
 
 #[tokio::test]
-async fn methods_that_nobody_needs_are_refused() {
+async fn unsupported_methods_are_refused() {
     let app = TestApp::start().await;
     for method in ["TRACE", "CONNECT", "PROPFIND", "BREW", "get", "QUERY", "PRI"] {
         for path in ["/me", "/login", "/"] {
@@ -85,7 +85,7 @@ async fn methods_that_nobody_needs_are_refused() {
 }
 
 #[tokio::test]
-async fn large_heads_are_refused_and_paths_stay_paths() {
+async fn large_heads_are_refused_and_paths_are_not_normalised() {
     let app = TestApp::start().await;
     let long = "a".repeat(100 * 1024);
     for path in [
@@ -132,7 +132,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn nobody_smuggles_a_request_into_another() {
+async fn a_request_cannot_be_smuggled_into_another() {
     let app = TestApp::start().await;
     let smuggled = "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let both = |te: &str| format!("Content-Length: 5\r\nTransfer-Encoding: {te}");
@@ -160,7 +160,7 @@ async fn nobody_smuggles_a_request_into_another() {
 }
 
 #[tokio::test]
-async fn http_1_0_is_answered_and_hung_up_on() {
+async fn http_1_0_is_answered_and_the_connection_closed() {
     let app = TestApp::start().await;
     let answer = raw::exchange(&app, b"GET /health/live HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 ") || answer.starts_with("HTTP/1.1 200 "), "{answer}");

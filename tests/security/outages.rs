@@ -1,9 +1,9 @@
-//! A PostgreSQL that is there and cannot: killed, out of connections, read-only.
+//! A PostgreSQL that runs but cannot serve: out of connections, read-only, killed.
 
 use serde_json::json;
 use vestibule::config::Secret;
 
-use crate::security::faults::{assert_away, assert_back, in_time};
+use crate::security::faults::{assert_recovered, assert_unavailable, in_time};
 use crate::support::binary::Process;
 use crate::support::database::fresh_dir;
 use crate::support::{Credential, TestApp, eventually, password_of};
@@ -15,8 +15,8 @@ async fn end_connections(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_database_that_is_out_of_connections() {
-    // The limit of a role holds for those who are no superusers, and for nobody else's tests.
+async fn the_service_recovers_when_the_database_was_out_of_connections() {
+    // A limit on a role, as it does not affect other tests. It does not apply to superusers, hence the new role.
     let role = format!("vestibule_small_{}", std::process::id());
     let mut url = None;
     let app = TestApp::with(|settings| url = settings.database_url.clone()).await;
@@ -38,16 +38,16 @@ async fn a_database_that_is_out_of_connections() {
 
     app.database.rows(&format!("alter role {role} connection limit 0")).await;
     end_connections(&app).await;
-    assert_away(&small, &ada).await;
+    assert_unavailable(&small, &ada).await;
     app.database.rows(&format!("alter role {role} connection limit -1")).await;
-    assert_back(&small, &ada).await;
+    assert_recovered(&small, &ada).await;
 
     drop(small);
     app.database.rows(&format!("drop owned by {role}; drop role {role}")).await;
 }
 
 #[tokio::test]
-async fn a_database_that_takes_no_writes() {
+async fn the_service_recovers_when_the_database_was_read_only() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let visitor = ada.with(Credential::Nothing);
@@ -58,7 +58,7 @@ async fn a_database_that_takes_no_writes() {
         end_connections(&app).await;
     };
     set("on").await;
-    // A connection that was ended is noticed at its next use at the latest.
+    // The service notices a closed connection at its next use at the latest.
     eventually("reading works", async || (ada.get("/me").await.status == 200).then_some(())).await;
     let fresh = json!({ "email": "fresh@example.com", "password": password_of("fresh") });
     for answer in [
@@ -69,15 +69,15 @@ async fn a_database_that_takes_no_writes() {
         let answer = answer.expect_problem(503, "unavailable");
         assert_eq!(answer.set_cookie(), None, "{}", answer.request);
     }
-    // The last use of a session cannot be noted any more, which is no reason to say that it is over.
+    // The last use of a session cannot be recorded, but that must not end the session.
     app.clock.advance(chrono::Duration::minutes(2));
     assert_ne!(in_time(ada.get("/me")).await.status, 401);
     set("off").await;
-    assert_back(&app, &ada).await;
+    assert_recovered(&app, &ada).await;
 }
 
 #[tokio::test]
-async fn a_database_that_is_killed_and_comes_back() {
+async fn the_service_recovers_when_the_database_was_killed() {
     let data_dir = fresh_dir("data");
     let process = Process::start(&data_dir, &[]);
     let http = process.ready().await;
@@ -96,14 +96,14 @@ async fn a_database_that_is_killed_and_comes_back() {
     assert!(std::process::Command::new("kill").args(["-KILL", postmaster]).status().unwrap().success());
 
     let began = std::time::Instant::now();
-    let mut was_away = false;
-    eventually("it is back", async || {
+    let mut was_unavailable = false;
+    eventually("the service recovers", async || {
         let answer = in_time(me()).await;
-        was_away |= answer.status == 503;
+        was_unavailable |= answer.status == 503;
         assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
         let ready = http.request("GET", "/health/ready").send().await.status == 200;
-        (was_away && ready && answer.status == 200).then_some(())
+        (was_unavailable && ready && answer.status == 200).then_some(())
     })
     .await;
-    eprintln!("back after {:?}", began.elapsed());
+    eprintln!("recovered after {:?}", began.elapsed());
 }

@@ -1,4 +1,4 @@
-//! What every parser promises for every input: no panic, one canonical spelling, no confusion of who is who.
+//! Properties of the parsers for every input: no panic, one canonical spelling, no two identities confused.
 
 use std::net::IpAddr;
 
@@ -12,22 +12,22 @@ use vestibule::request::Client;
 use vestibule::session::{AllowedOrigins, SessionToken};
 use vestibule::user::{Email, Username};
 
-/// Mails of many scripts, those that normalise or change their case in odd ways more often.
-fn mails() -> impl Strategy<Value = String> {
+/// Letters of many scripts, more often those that normalise or change their case in odd ways.
+fn letters() -> impl Strategy<Value = String> {
     let odd = "İ ı ſ ß ς Σ Α Ӕ Ａ ａ ⅷ ﬁ ǅ Å \
                ⓐ ㎏ Ἀ ᾳ ŉ Ḱ J\u{30c} H\u{331} T\u{308} W\u{30a} Y\u{30a} a\u{323}\u{307} a\u{307}\u{323} Ι\u{345}";
     let odd = proptest::sample::select(odd.split(' ').collect::<Vec<_>>()).prop_map(ToOwned::to_owned);
     let plain = proptest::char::range('a', 'z').prop_map(String::from);
     let any = any::<char>().prop_map(String::from);
-    proptest::collection::vec(prop_oneof![4 => plain, 2 => odd, 1 => any], 1..8).prop_map(|mails| mails.concat())
+    proptest::collection::vec(prop_oneof![4 => plain, 2 => odd, 1 => any], 1..8).prop_map(|letters| letters.concat())
 }
 
 fn addresses() -> impl Strategy<Value = String> {
-    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", mails().prop_map(|name| format!("{name}.example"))];
-    (mails(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", letters().prop_map(|name| format!("{name}.example"))];
+    (letters(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
 }
 
-/// A mail that survives a change of case and NFKC: of others one cannot say what their other case is.
+/// Whether a letter survives a change of case and NFKC. Other letters have no well-defined other case.
 fn keeps_its_case(c: char) -> bool {
     let upper: String = c.to_uppercase().collect();
     let there_and_back: String = upper.chars().flat_map(char::to_lowercase).collect();
@@ -52,12 +52,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_an_address_or_is_not(text in ".*") {
+    fn parsing_an_address_never_panics(text in ".*") {
         let _ = Email::parse(&text);
     }
 
     #[test]
-    fn the_canonical_spelling_of_an_address_is_its_own(text in addresses()) {
+    fn the_canonical_spelling_of_an_address_is_a_fixed_point(text in addresses()) {
         if let Ok(email) = Email::parse(&text) {
             prop_assert_eq!(canonical(email.canonical()), Some(email.canonical().to_owned()));
             prop_assert_eq!(canonical(email.as_typed()), Some(email.canonical().to_owned()));
@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn spellings_that_differ_in_case_or_width_are_one_address(local in mails(), domain in "[a-z]{1,9}\\.org") {
+    fn spellings_that_differ_in_case_or_width_are_one_address(local in letters(), domain in "[a-z]{1,9}\\.org") {
         let local: String = local.chars().filter(|c| keeps_its_case(*c)).collect();
         let address = format!("{local}@{domain}");
         if let Some(canonical_address) = canonical(&address) {
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn what_only_looks_like_an_address_is_another_one(local in "[aceiopxy]{1,8}", at in 0..8usize) {
+    fn look_alike_addresses_are_different(local in "[aceiopxy]{1,8}", at in 0..8usize) {
         let at = at % local.len();
         let twin = local.char_indices().map(|(index, c)| match (index == at, c) {
             (true, 'a') => 'а',
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn only_what_we_could_have_given_is_a_token(text in texts_like_tokens()) {
+    fn only_text_in_the_format_of_a_token_is_a_token(text in texts_like_tokens()) {
         if let Some(token) = SessionToken::parse(&text) {
             prop_assert!(text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
             prop_assert_eq!(token.reveal(), text);
@@ -136,13 +136,13 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_a_link(text in prop_oneof![".*", "[A-Za-z0-9_-]{0,80}(\\.[A-Za-z0-9_-]{0,80}){0,4}"]) {
+    fn no_unsigned_text_is_a_link(text in prop_oneof![".*", "[A-Za-z0-9_-]{0,80}(\\.[A-Za-z0-9_-]{0,80}){0,4}"]) {
         let links = Links::new(&vestibule::config::key_ring(&"ab".repeat(32)).unwrap());
         prop_assert!(links.read(&text, &[Purpose::ConfirmEmail], chrono::Utc::now()).is_err());
     }
 
     #[test]
-    fn nobody_talks_a_proxy_out_of_what_it_saw(
+    fn headers_of_a_client_do_not_override_what_a_proxy_saw(
         lines in proptest::collection::vec(".*", 0..4),
         seen in any::<IpAddr>(),
     ) {
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn every_wish_for_a_language_gets_one_that_there_is(
+    fn every_accept_language_gets_an_existing_language(
         header in prop_oneof![".*", "([a-zA-Z*-]{0,8}(;q=[0-9.]{0,5})?,?){0,8}"],
     ) {
         let language = MailTemplates::built_in().choose(Some(&header));
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn no_other_origin_is_ours(bytes in proptest::collection::vec(any::<u8>(), 0..60), tail in "[.:@/#?]?[a-z.]{0,9}") {
+    fn no_other_origin_is_allowed(bytes in proptest::collection::vec(any::<u8>(), 0..60), tail in "[.:@/#?]?[a-z.]{0,9}") {
         let own = "https://auth.example.com";
         let origins = AllowedOrigins::new(&own.parse().unwrap(), &[]);
         let values = [HeaderValue::from_bytes(&bytes), HeaderValue::from_str(&format!("{own}{tail}"))];
@@ -184,11 +184,11 @@ proptest! {
 }
 
 proptest! {
-    // Judging a password takes its time.
+    // Checking a password is slow.
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_a_password_or_has_one_reason_why_not(text in ".{0,300}", own in ".{0,40}") {
+    fn an_accepted_password_satisfies_the_policy(text in ".{0,300}", own in ".{0,40}") {
         let judged = PasswordPolicy { min_length: 8 }.check(&text, &[&own]);
         let length = text.nfc().count();
         if judged.is_ok() {

@@ -1,4 +1,4 @@
-//! SIGTERM under load: readiness falls first, whoever was accepted is answered, and it ends in good order.
+//! SIGTERM under load: readiness fails first, accepted requests are answered, and the process exits with 0.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::password_of;
 
-/// The status of a login on a connection of its own. `None` where its answer is not whole.
+/// The status of a login on its own connection. `None` if the answer is incomplete.
 async fn login(address: String, fields: String) -> Option<u16> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let head = "POST /login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json";
@@ -24,7 +24,7 @@ async fn login(address: String, fields: String) -> Option<u16> {
     whole(&answer)
 }
 
-/// The status of an answer whose body has the length that it should have.
+/// The status of an answer whose body has the announced length.
 fn whole(answer: &str) -> Option<u16> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
@@ -32,8 +32,8 @@ fn whole(answer: &str) -> Option<u16> {
     head.split(' ').nth(1)?.parse().ok()
 }
 
-/// Requests one after the other on one connection, as a front proxy sends them, until the service says that it will hang
-/// up. Gives the number of answers, and whether they ended without that word.
+/// Sends requests on one connection, as a front proxy does, until the service announces that it closes the connection.
+/// Returns the number of answers, and whether the connection ended without that announcement.
 async fn keep_asking(address: String) -> (usize, bool) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let (mut answers, mut buffer) = (0, vec![0; 4096]);
@@ -57,7 +57,7 @@ async fn keep_asking(address: String) -> (usize, bool) {
     }
 }
 
-/// Logins, one after the other and each on its own, until whoever balances the load sees that the service is not ready.
+/// Starts logins, each on its own connection, until readiness fails, as a load balancer would.
 async fn load(address: String, fields: String, is_over: Arc<AtomicBool>) -> HashMap<Option<u16>, usize> {
     let mut tries = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
@@ -72,9 +72,9 @@ async fn load(address: String, fields: String, is_over: Arc<AtomicBool>) -> Hash
 }
 
 #[tokio::test]
-async fn at_sigterm_under_load_nobody_who_was_accepted_is_dropped() {
+async fn sigterm_under_load_drops_no_accepted_request() {
     let database = TestDatabase::migrated();
-    // So dear that the queue lasts for longer than the notice.
+    // So expensive that the queue of logins lasts longer than the period in which readiness fails.
     let variables = [("DATABASE_URL", database.url.as_str()), ("RATE_LIMITS", "off"), ("BCRYPT_COST", "12")];
     let mut process = Process::start(&fresh_dir("data"), &variables);
     let http = process.ready().await;
@@ -102,7 +102,7 @@ async fn at_sigterm_under_load_nobody_who_was_accepted_is_dropped() {
     assert_eq!(process.terminate().await, Some(0), "{}", process.log());
     assert!(began.elapsed() < Duration::from_secs(30));
 
-    assert!(falling.await.unwrap() > 2, "readiness falls before the listener closes");
+    assert!(falling.await.unwrap() > 2, "readiness fails before the listener closes");
     let (answers, broke_off) = asking.await.unwrap();
     assert!(answers > 10 && !broke_off, "{answers} answers on the kept connection, broke off: {broke_off}");
     let statuses = loading.await.unwrap();

@@ -1,4 +1,4 @@
-//! Guessing passwords: how many tries somebody has, by which name, from where, on which instance.
+//! Guessing passwords: how many attempts there are per name, from any client, on all instances.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ use crate::support::{Answer, Credential, TestApp};
 
 const CLIENT: &str = "198.51.100.7";
 
-/// When the name that was tried last may be tried again.
+/// When the most recently tried name may be tried again.
 async fn blocked_until(app: &TestApp) -> DateTime<Utc> {
     let statement = "select to_char(blocked_until at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
                      from login_throttles order by last_at desc limit 1";
     app.database.rows(statement).await[0][0].as_deref().unwrap().parse().unwrap()
 }
 
-/// Five tries that are refused for their password alone.
+/// Fails five times, each time only because of the password.
 async fn use_up(app: &TestApp, kind: &str, names: &[&str]) {
     for name in names.iter().cycle().take(5) {
         fail(app, CLIENT, kind, name).await.expect_problem(401, "invalid_credentials");
@@ -26,15 +26,15 @@ async fn use_up(app: &TestApp, kind: &str, names: &[&str]) {
 }
 
 #[tokio::test]
-async fn five_failures_are_free_and_each_wait_is_true_and_twice_the_last() {
+async fn five_failures_are_free_and_then_each_wait_is_exact_and_doubles() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     use_up(&app, "email", &["ada@example.com"]).await;
     for expected in [30, 60, 120, 240, 480, 960, 1920, 3600, 3600] {
-        let told = wait_of(fail(&app, CLIENT, "email", "ada@example.com").await);
-        assert!((expected - 5..=expected).contains(&told), "{told} instead of {expected}");
+        let wait = wait_of(fail(&app, CLIENT, "email", "ada@example.com").await);
+        assert!((expected - 5..=expected).contains(&wait), "{wait} instead of {expected}");
         let until = blocked_until(&app).await;
-        // A moment before the end even the right password is refused; the clock moves in whole seconds.
+        // Just before the end even the right password is refused. The clock moves in whole seconds.
         app.clock.advance(until - app.clock.now() - Duration::seconds(1));
         let early = ada.try_sign_in(json!({})).await;
         if app.clock.now() < until {
@@ -50,7 +50,7 @@ async fn five_failures_are_free_and_each_wait_is_true_and_twice_the_last() {
 }
 
 #[tokio::test]
-async fn after_a_hundred_failures_in_a_row_no_time_helps() {
+async fn after_a_hundred_failures_in_a_row_waiting_does_not_help() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
@@ -64,7 +64,7 @@ async fn after_a_hundred_failures_in_a_row_no_time_helps() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_has_is_limited_like_any_other() {
+async fn an_unknown_name_is_limited_like_any_other() {
     let app = limited().await;
     app.member("ada").await;
     app.unconfirmed("bob").await;
@@ -88,7 +88,7 @@ async fn a_name_that_nobody_has_is_limited_like_any_other() {
 }
 
 #[tokio::test]
-async fn spellings_of_a_name_share_its_tries() {
+async fn spellings_of_a_name_share_one_limit() {
     let app = limited().await;
     let spellings = [
         "Ada@bücher.example",
@@ -107,7 +107,7 @@ async fn spellings_of_a_name_share_its_tries() {
 }
 
 #[tokio::test]
-async fn of_fifty_tries_at_once_five_are_looked_at_on_all_instances_together() {
+async fn of_fifty_concurrent_guesses_five_are_checked_on_all_instances_together() {
     let app = limited().await;
     app.member("ada").await;
     let other = app
@@ -133,7 +133,7 @@ async fn of_fifty_tries_at_once_five_are_looked_at_on_all_instances_together() {
 }
 
 #[tokio::test]
-async fn a_restart_forgets_nothing_and_another_instance_knows() {
+async fn limits_survive_a_restart_and_hold_on_all_instances() {
     let app = limited().await;
     use_up(&app, "email", &["ada@example.com"]).await;
     let other = app.beside(|settings| settings.rate_limits = Switch::On).await;
@@ -143,7 +143,7 @@ async fn a_restart_forgets_nothing_and_another_instance_knows() {
 }
 
 #[tokio::test]
-async fn a_success_clears_its_own_account_and_nothing_else() {
+async fn a_success_clears_the_failures_of_its_own_account_only() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     let own = json!({ "username": ada.name, "password": ada.password });
@@ -156,7 +156,7 @@ async fn a_success_clears_its_own_account_and_nothing_else() {
     assert_eq!(app.database.number(count).await, 12);
     post_from(&app, CLIENT, "/login", &own).await.expect(200);
     assert_eq!(app.database.number(count).await, 12, "the client's own count stays");
-    // Both names of the account have all their tries again, the other account has one left.
+    // Both names of the account have all their attempts again, the other name has one left.
     use_up(&app, "email", &["ada@example.com"]).await;
     use_up(&app, "username", &["ada"]).await;
     fail(&app, CLIENT, "email", "bob@example.com").await.expect(401);
@@ -164,10 +164,10 @@ async fn a_success_clears_its_own_account_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn signing_in_to_an_account_that_is_not_confirmed_counts_like_a_failure() {
+async fn signing_in_to_an_unconfirmed_account_counts_as_a_failure() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
-    // Else the owner's password could be guessed by registering it with each guess, and signing in.
+    // Otherwise an attacker could guess the owner's password by registering the address with each guess and signing in.
     let guess = json!({ "email": ada.email, "password": "a-guessed-orbit-of-kettles-9" });
     post_from(&app, CLIENT, "/register", &guess).await.expect(202);
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! People, as types: who they are, and what they hold in their hands. Whatever they have, they got through the API.
+//! Users as types, with their credentials. Everything they have, they got through the API.
 
 use serde_json::{Value, json};
 
@@ -6,17 +6,17 @@ use super::Answer;
 use super::app::TestApp;
 use super::http::{Http, Request};
 
-/// What somebody presents with each request.
+/// What an actor sends with each request to be recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     Nothing,
     /// The value of the session cookie.
     Cookie(String),
-    /// A token, as `Authorization: Bearer`.
+    /// Sent as `Authorization: Bearer`.
     Bearer(String),
 }
 
-/// Somebody.
+/// A user, or a visitor without an account.
 #[derive(Clone)]
 pub struct Actor {
     pub name: String,
@@ -27,7 +27,7 @@ pub struct Actor {
     cookie_name: &'static str,
 }
 
-/// The password of somebody of this name: strong, and no one else's.
+/// A strong password that is unique to this name.
 pub fn password_of(name: &str) -> String {
     format!("{name}-plum-orbit-kettle-42")
 }
@@ -44,17 +44,17 @@ impl Actor {
         }
     }
 
-    /// The same person at another instance.
+    /// The same user at another instance.
     pub fn at(&self, app: &TestApp) -> Self {
         Self { http: app.http.clone(), cookie_name: app.cookie_name, ..self.clone() }
     }
 
-    /// The same person with something else in hand.
+    /// The same user with another credential.
     pub fn with(&self, credential: Credential) -> Self {
         Self { credential, ..self.clone() }
     }
 
-    /// The token, whichever way it is presented.
+    /// The token, whether it is sent as a cookie or as a bearer token.
     pub fn token(&self) -> &str {
         match &self.credential {
             Credential::Nothing => panic!("{} has no token", self.name),
@@ -87,17 +87,16 @@ impl Actor {
         self.request("POST", path).json(value).send().await
     }
 
-    /// Registers address, password and username.
+    /// Registers with email address, password and username.
     pub async fn register(&self) -> Answer {
         self.register_as(json!({ "email": self.email, "password": self.password, "username": self.name })).await
     }
 
-    /// Registers with these fields.
     pub async fn register_as(&self, fields: Value) -> Answer {
         self.post_json("/register", &fields).await
     }
 
-    /// The answer to the right address and password, with more fields; what it gives is not kept.
+    /// Signs in with the right address and password, and with more fields; the credential of the answer is not kept.
     pub async fn try_sign_in(&self, more: Value) -> Answer {
         let mut fields = json!({ "email": self.email, "password": self.password });
         fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -119,7 +118,7 @@ impl Actor {
         answer
     }
 
-    /// Whether a session is alive: what `GET /me` says.
+    /// Whether the session is alive: `GET /me` tells.
     pub async fn is_signed_in(&self) -> bool {
         let answer = self.get("/me").await;
         match answer.status {
@@ -129,7 +128,7 @@ impl Actor {
         }
     }
 
-    /// Whether the inner door opens.
+    /// Whether operations that need a confirmed account are open to this user.
     pub async fn passes_the_guard(&self) -> bool {
         self.get("/sessions").await.status == 200
     }

@@ -1,14 +1,14 @@
-//! An answer, with the questions that tests ask of it.
+//! An answer of the service, and what tests check about it.
 
 use std::collections::BTreeSet;
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// What came back, whole.
+/// A complete HTTP response.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Method and path, for messages.
+    /// Method and path, for assertion messages.
     pub request: String,
     pub status: u16,
     pub headers: HeaderMap,
@@ -34,12 +34,12 @@ impl Answer {
         self.header("content-type").map(|value| value.split(';').next().unwrap_or_default().trim())
     }
 
-    /// The names of all headers: they must not tell what the body hides.
+    /// The names of all headers: they must not reveal what the body hides.
     pub fn header_names(&self) -> BTreeSet<String> {
         self.headers.keys().map(ToString::to_string).collect()
     }
 
-    /// What would tell two answers apart: status, header names, and the body without its request id.
+    /// Everything by which a client could distinguish two answers: status, header names, and the body without its request id.
     pub fn appearance(&self) -> (u16, BTreeSet<String>, String) {
         let mut body = self.text();
         if let Some(id) = self.header("x-request-id") {
@@ -48,7 +48,7 @@ impl Answer {
         (self.status, self.header_names(), body)
     }
 
-    /// The one `Set-Cookie`.
+    /// The `Set-Cookie` header; an answer has at most one.
     #[track_caller]
     pub fn set_cookie(&self) -> Option<String> {
         let all: Vec<_> = self.headers.get_all("set-cookie").iter().collect();
@@ -56,14 +56,14 @@ impl Answer {
         all.first().map(|value| value.to_str().unwrap().to_owned())
     }
 
-    /// Demands a status.
+    /// Asserts the status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}: {}", self.request, self.text());
         self
     }
 
-    /// Demands a problem.
+    /// Asserts a problem document with this status and code.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
@@ -72,7 +72,7 @@ impl Answer {
         answer
     }
 
-    /// Demands `validation_failed` with exactly these pointers and codes.
+    /// Asserts `validation_failed` with exactly these pointers and codes.
     #[track_caller]
     pub fn expect_errors(self, expected: &[(&str, &str)]) -> Self {
         let answer = self.expect_problem(422, "validation_failed");

@@ -1,4 +1,4 @@
-//! A running service: in this process, on a thread, a port, a database and a data directory of its own.
+//! A running service in this process, with its own thread, port, database and data directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,28 +18,26 @@ use super::mailbox::Mailbox;
 use super::proxy::Proxy;
 use super::{BOUND, canary, eventually};
 
-/// A service that is stopped when this is dropped.
+/// A running service; dropping it stops the service.
 pub struct TestApp {
     pub http: Http,
     pub mailbox: Mailbox,
-    /// The time of the service, to be moved.
+    /// The clock of the service, which tests move.
     pub clock: Clock,
     pub database: Arc<TestDatabase>,
     pub data_dir: PathBuf,
-    /// The name of the session cookie.
     pub cookie_name: &'static str,
-    /// What its flows share: for what cannot be seen from outside, such as how many hashes an answer cost.
+    /// The state that the flows share: for what no answer shows, such as how many hashes it cost.
     pub inside: vestibule::app::App,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The settings of a test: the defaults but for port, cost, limits and data directory. The environment of whoever runs the
-/// tests does not count.
+/// The default settings except for port, cost, limits and data directory. The environment of the test run is ignored.
 fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
     let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
     let data_dir = data_dir.to_str().unwrap();
-    // Tests of the limits switch them on; the others would wait for them.
+    // Tests of the rate limits switch them on; all others would have to wait for them.
     let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--rate-limits", "off"];
     let given = given.into_iter().chain(["--data-dir", data_dir]).chain(flags.iter().copied());
     let command = command.args_override_self(true);
@@ -47,17 +45,17 @@ fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
 }
 
 impl TestApp {
-    /// A service with the usual settings.
+    /// A service with the default settings.
     pub async fn start() -> Self {
         Self::with(|_| ()).await
     }
 
-    /// A service with other settings.
+    /// A service with changed settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         Self::on(TestDatabase::migrated().into(), Clock::default(), &[], change).await
     }
 
-    /// A service with settings as they are written on a command line.
+    /// A service with settings given as command line flags.
     pub async fn with_flags(flags: &[&str]) -> Self {
         Self::on(TestDatabase::migrated().into(), Clock::default(), flags, |_| ()).await
     }
@@ -67,15 +65,15 @@ impl TestApp {
         let mut proxy = None;
         let app = Self::with(|settings| {
             settings.rate_limits = limits;
-            let before = Proxy::before(settings.database_url.as_ref().unwrap().reveal());
-            settings.database_url = Some(Secret::from(before.url.clone()));
-            proxy = Some(before);
+            let started = Proxy::start(settings.database_url.as_ref().unwrap().reveal());
+            settings.database_url = Some(Secret::from(started.url.clone()));
+            proxy = Some(started);
         })
         .await;
         (app, proxy.unwrap())
     }
 
-    /// A second instance beside this one: same database, same clock, same settings but for `change`.
+    /// A second instance with the same database and clock, and the same settings except for `change`.
     pub async fn beside(&self, change: impl FnOnce(&mut Settings)) -> Self {
         Self::on(self.database.clone(), self.clock.clone(), &[], change).await
     }
@@ -100,12 +98,12 @@ impl TestApp {
         app
     }
 
-    /// Somebody without an account.
+    /// A visitor without an account.
     pub fn visitor(&self) -> Actor {
         Actor::new(self, "visitor")
     }
 
-    /// Somebody who registered and signed in, but did not open the mail.
+    /// A user who registered and signed in, but did not confirm the address.
     pub async fn unconfirmed(&self, name: &str) -> Actor {
         let mut actor = Actor::new(self, name);
         actor.register().await.expect(202);
@@ -113,7 +111,7 @@ impl TestApp {
         actor
     }
 
-    /// Somebody who registered, confirmed the address and signed in.
+    /// A user who registered, confirmed the address and signed in.
     pub async fn member(&self, name: &str) -> Actor {
         let mut actor = Actor::new(self, name);
         actor.register().await.expect(202);
@@ -123,11 +121,11 @@ impl TestApp {
         actor
     }
 
-    /// Moves the clock and has the mail queue looked at now: a resend, also to nobody, wakes the worker.
+    /// Moves the clock and wakes the mail worker: every resend wakes it, even one to an unknown address.
     pub async fn advance_and_deliver(&self, duration: chrono::Duration) {
         self.clock.advance(duration);
-        let nobody = serde_json::json!({ "email": "nobody@nowhere.example" });
-        self.visitor().post_json("/resend", &nobody).await.expect(202);
+        let unknown = serde_json::json!({ "email": "unknown@nowhere.example" });
+        self.visitor().post_json("/resend", &unknown).await.expect(202);
     }
 }
 
@@ -146,7 +144,7 @@ impl Drop for TestApp {
 
 type Running = (std::net::SocketAddr, vestibule::app::App, oneshot::Sender<()>, JoinHandle<()>);
 
-/// Runs a service on a thread and a runtime of its own, until the sender says or is dropped.
+/// Runs a service on its own thread and runtime, until something is sent on the sender or it is dropped.
 pub fn spawn(settings: Settings, clock: Clock) -> Result<Running, StartError> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     canary::init_log();

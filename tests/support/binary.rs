@@ -1,4 +1,4 @@
-//! The real binary, as whoever installs it starts it: with an environment, an exit status and signals.
+//! The real binary, started as an admin starts it: with an environment, an exit status and signals.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::{canary, within};
 /// How long a start or a stop may take.
 const LONG: Duration = Duration::from_secs(30);
 
-/// The command, without any setting of whoever runs the tests.
+/// The command, without the settings in the environment of the test run.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     command.args(arguments).env_clear();
@@ -24,7 +24,7 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, which must come soon.
+/// Runs the binary until it exits, and fails if that takes too long.
 pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = command(arguments);
     command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -38,21 +38,21 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     })
 }
 
-/// The memory that a process has now, in KiB; nothing where the system does not say, or it has ended.
+/// The resident memory of a process in KiB; 0 if the system does not report it or the process has ended.
 pub fn memory_of(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()).map_or(0, |kib| kib.parse().unwrap())
 }
 
-/// A service that runs as a process of its own; killed when this is dropped.
+/// A service as its own process; dropping this kills it.
 pub struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
 }
 
 impl Process {
-    /// Starts it on any free port, with this data directory and these variables.
+    /// Starts the service on a free port, with this data directory and these variables.
     pub fn start(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = command(&["serve"])
             .env("LISTEN", "127.0.0.1:0")
@@ -80,12 +80,11 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
-    /// The memory that it has now, in KiB; nothing where the system does not say.
     pub fn memory(&self) -> u64 {
         memory_of(self.child.id())
     }
 
-    /// Waits until it says where it listens.
+    /// Waits until the log names the address of the API.
     pub async fn http(&self) -> Http {
         let base = within(LONG, "the service says where it listens", async || {
             let log = self.log();
@@ -95,7 +94,7 @@ impl Process {
         Http::new(base.await)
     }
 
-    /// Waits until it can serve.
+    /// Waits until the service is ready.
     pub async fn ready(&self) -> Http {
         let http = self.http().await;
         within(LONG, "the service gets ready", async || {
@@ -106,13 +105,13 @@ impl Process {
         http
     }
 
-    /// Ends it without a chance to tidy up.
+    /// Kills the process, which cannot clean up.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end, and gives its exit status.
+    /// Sends SIGTERM, and returns the exit status.
     pub async fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

@@ -1,4 +1,4 @@
-//! A browser, used as people use it: they look, click, type, and press keys.
+//! A browser, used as a person uses it: read, click, type, press keys.
 
 use std::time::{Duration, Instant};
 
@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::chromedriver::ChromeDriver;
 use super::{BOUND, eventually};
 
-/// The name of a reference to an element, by the standard.
+/// The key of an element reference (W3C WebDriver, section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 pub const TAB: &str = "\u{e004}";
 pub const ENTER: &str = "\u{e007}";
-/// Marks everything in a field, so that what is typed next replaces it.
+/// Selects the whole content of a field, so that what is typed next replaces it.
 pub const MARK_ALL: &str = "\u{e009}a\u{e000}";
 
-/// A browser with a fresh profile; it is closed when this is dropped.
+/// A browser with a fresh profile; dropping this closes it.
 pub struct Browser {
     driver: ChromeDriver,
 }
@@ -25,7 +25,7 @@ impl Browser {
         Self { driver: ChromeDriver::start(json!({})).await }
     }
 
-    /// One that runs no script of any page.
+    /// A browser that does not run the scripts of pages.
     pub async fn without_scripts() -> Self {
         let preferences = json!({ "profile.managed_default_content_settings.javascript": 2 });
         let browser = Self { driver: ChromeDriver::start(preferences).await };
@@ -51,13 +51,13 @@ impl Browser {
         self.get("/title").await.as_str().unwrap().to_owned()
     }
 
-    /// The first element that a selector finds, once there is one.
+    /// The first element that matches a selector; waits for it.
     async fn find(&self, css: &str) -> String {
         let found = self.post("/element", json!({ "using": "css selector", "value": css })).await;
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
-    /// How many elements a selector finds now.
+    /// How many elements match a selector now.
     pub async fn count(&self, css: &str) -> u64 {
         self.script("return document.querySelectorAll(arguments[0]).length", json!([css])).await.as_u64().unwrap()
     }
@@ -73,27 +73,27 @@ impl Browser {
         self.post(&format!("/element/{element}/value"), json!({ "text": text })).await;
     }
 
-    /// What can be read in an element.
+    /// The visible text of an element.
     pub async fn text(&self, css: &str) -> String {
         let element = self.find(css).await;
         self.get(&format!("/element/{element}/text")).await.as_str().unwrap().to_owned()
     }
 
-    /// Waits until an element says this. A page that is being left may take its elements away at any moment.
-    pub async fn expect(&self, css: &str, words: &str) {
+    /// Waits until an element contains this text. Elements can disappear at any moment while the browser leaves a page.
+    pub async fn expect(&self, css: &str, expected: &str) {
         let deadline = Instant::now() + BOUND;
         loop {
             let script = json!({ "script": "return document.querySelector(arguments[0])?.innerText", "args": [css] });
             let found = self.driver.ask("POST", "/execute/sync", Some(&script)).await;
-            if matches!(&found, Ok(Value::String(text)) if text.contains(words)) {
+            if matches!(&found, Ok(Value::String(text)) if text.contains(expected)) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{css} is to say {words:?}: {found:?}");
+            assert!(Instant::now() < deadline, "{css} should say {expected:?}: {found:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Types with nothing but the keyboard, wherever the focus is.
+    /// Presses keys, wherever the focus is.
     pub async fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {
             [
@@ -105,7 +105,7 @@ impl Browser {
         self.post("/actions", json!({ "actions": [keyboard] })).await;
     }
 
-    /// Whether an element has the focus, and shows it.
+    /// Whether an element has the focus and a visible outline.
     pub async fn has_focus(&self, css: &str) -> bool {
         let element = self.find(css).await;
         let has_focus = self.get("/element/active").await[ELEMENT] == element.as_str();
@@ -123,18 +123,18 @@ impl Browser {
         panic!("Tab does not lead to {css}, or it does not show its focus");
     }
 
-    /// Runs a script of the test in the page; this works also where pages run none.
+    /// Runs a script of the test in the page; this works even where pages run no scripts.
     pub async fn script(&self, script: &str, arguments: Value) -> Value {
         self.post("/execute/sync", json!({ "script": script, "args": arguments })).await
     }
 
-    /// From here on everything concerns a frame of the page, until another page is opened.
+    /// Directs the following commands to a frame of the page, until another page is opened.
     pub async fn enter_frame(&self, css: &str) {
         let element = self.find(css).await;
         self.post("/frame", json!({ "id": { ELEMENT: element } })).await;
     }
 
-    /// From here on everything concerns the tab that a click opened.
+    /// Directs the following commands to the tab that a click opened.
     pub async fn enter_other_tab(&self) {
         let current = self.get("/window").await;
         let other = eventually("another tab opens", async || {
@@ -144,32 +144,31 @@ impl Browser {
         self.post("/window", json!({ "handle": other.await })).await;
     }
 
-    /// Becomes a phone of this width, by day or by night.
+    /// Emulates a phone of this width, with a light or dark colour scheme.
     pub async fn become_phone(&self, width: u32, scheme: &str) {
         let metrics = json!({ "width": width, "height": 740, "deviceScaleFactor": 2, "mobile": true });
-        self.tell_devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.tell_devtools("Emulation.setEmulatedMedia", features).await;
+        self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
-    async fn tell_devtools(&self, command: &str, parameters: Value) {
+    async fn devtools(&self, command: &str, parameters: Value) {
         self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
     }
 
-    /// What was said on the console since this was asked last: complaints about policies, scripts, missing files.
+    /// The console messages since the last call: complaints about policies, scripts and missing files.
     pub async fn complaints(&self) -> Vec<String> {
         self.log("browser").await.iter().map(|entry| format!("{}: {}", entry["level"], entry["message"])).collect()
     }
 
-    /// The addresses of what was requested since this was asked last, without what a page carries in itself and what the
-    /// browser's own first page consists of.
+    /// The URLs requested since the last call, without those that a page embeds and those of the browser's own start page.
     pub async fn requested(&self) -> Vec<String> {
         let entries = self.log("performance").await;
         let messages = entries.iter().map(|entry| entry["message"].as_str().unwrap());
         let events = messages.map(|message| serde_json::from_str::<Value>(message).unwrap()["message"].take());
         let requests = events.filter(|event| event["method"] == "Network.requestWillBeSent");
         let urls = requests.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned());
-        urls.filter(|url| !["data:", "about:", "chrome:"].iter().any(|own| url.starts_with(own))).collect()
+        urls.filter(|url| !["data:", "about:", "chrome:"].iter().any(|scheme| url.starts_with(scheme))).collect()
     }
 
     async fn log(&self, kind: &str) -> Vec<Value> {

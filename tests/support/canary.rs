@@ -1,6 +1,6 @@
-//! The whole suite, searched for secrets. With `CANARY_DIR` set, every service logs at the most talkative level, and three
-//! files grow in that folder: `log`, `tables` with every value of every table at the end of each test, and `secrets` with
-//! what the tests held in their hands. `.ci/run` then looks for the third in the first two.
+//! Searches everything that the suite writes for secrets. With `CANARY_DIR` set, every service logs at the most verbose
+//! level, and three files grow in that folder: `log`, `tables` with every value of every table at the end of each test, and
+//! `secrets` with the passwords, tokens and keys that the tests used. `.ci/run` then searches the first two for the third.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::Answer;
 
-/// What is shorter is a word that may stand anywhere.
+/// Anything shorter could also appear by chance.
 const SHORTEST_PASSWORD: usize = 12;
 const SHORTEST_TOKEN: usize = 40;
 
@@ -26,7 +26,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 fn file(name: &str) -> Option<File> {
-    // Each line is one write at the end, whoever else writes.
+    // Each line is one appending write, so that lines of several processes do not mix.
     Some(OpenOptions::new().create(true).append(true).open(folder()?.join(name)).unwrap())
 }
 
@@ -36,7 +36,7 @@ fn add(name: &str, text: &str) {
     }
 }
 
-/// The log of the services in this process: where the test shows it, or in the file.
+/// Starts the log of the services in this process: into the file, or into the output of the test.
 pub fn init_log() {
     let _ = match file("log") {
         Some(file) => vestibule::server::start_log("trace", Target::Pipe(Box::new(file))),
@@ -44,20 +44,20 @@ pub fn init_log() {
     };
 }
 
-/// What a service of its own process logged.
+/// Records what a service in its own process logged.
 pub fn logged(text: &str) {
     add("log", text);
 }
 
-/// The key of a service.
+/// Records the key of a service as a secret.
 pub fn key(data_dir: &Path) {
     if let (true, Ok(key)) = (is_on(), std::fs::read_to_string(data_dir.join("secret.key"))) {
         add("secrets", key.trim());
     }
 }
 
-/// What a request brings.
-pub fn asked(path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) {
+/// Records the secrets of a request.
+pub fn requested(path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) {
     if !is_on() {
         return;
     }
@@ -66,19 +66,19 @@ pub fn asked(path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) {
         let value = String::from_utf8_lossy(value);
         match name.as_str() {
             "Cookie" => {
-                value.split(';').filter_map(|pair| pair.split_once('=')).for_each(|(_, token)| hold_token(token))
+                value.split(';').filter_map(|pair| pair.split_once('=')).for_each(|(_, token)| record_token(token))
             }
-            "Authorization" => hold_token(value.trim_start_matches("Bearer ")),
+            "Authorization" => record_token(value.trim_start_matches("Bearer ")),
             _ => {}
         }
     }
     match serde_json::from_slice(body) {
-        Ok(fields) => look_into(&fields),
-        Err(_) => url::form_urlencoded::parse(body).for_each(|(name, value)| hold_field(&name, &value)),
+        Ok(fields) => secrets_in(&fields),
+        Err(_) => url::form_urlencoded::parse(body).for_each(|(name, value)| record_field(&name, &value)),
     }
 }
 
-/// What an answer gives.
+/// Records the secrets of an answer.
 pub fn answered(answer: &Answer) {
     if !is_on() {
         return;
@@ -86,14 +86,14 @@ pub fn answered(answer: &Answer) {
     if let Some((_, token)) =
         answer.set_cookie().as_deref().and_then(|cookie| cookie.split(';').next()?.split_once('='))
     {
-        hold_token(token);
+        record_token(token);
     }
     if let Ok(body) = serde_json::from_slice(&answer.body) {
-        look_into(&body);
+        secrets_in(&body);
     }
 }
 
-/// A mail that came over SMTP.
+/// Records the links of a mail that came over SMTP.
 pub fn mail(source: &[u8]) {
     let message = is_on().then(|| mail_parser::MessageParser::default().parse(source)).flatten();
     if let Some(text) = message.as_ref().and_then(|message| message.body_text(0)) {
@@ -101,66 +101,66 @@ pub fn mail(source: &[u8]) {
     }
 }
 
-fn look_into(value: &Value) {
+fn secrets_in(value: &Value) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
                 if let Some(text) = member.as_str() {
-                    hold_field(name, text);
+                    record_field(name, text);
                 }
-                look_into(member);
+                secrets_in(member);
             }
         }
         Value::Array(items) => {
             for item in items {
                 item.as_str().into_iter().for_each(token_in);
-                look_into(item);
+                secrets_in(item);
             }
         }
         _ => {}
     }
 }
 
-fn hold_field(name: &str, value: &str) {
-    // A password that is also an address or a name, to be refused, stands where those stand.
+fn record_field(name: &str, value: &str) {
+    // A test may use an address or a name as a password that must be refused; those appear legitimately.
     let is_password = name.ends_with("password") && value.len() >= SHORTEST_PASSWORD && !value.contains('@');
     if is_password && !value.contains(char::is_control) {
         add("secrets", value);
     } else if name == "token" {
-        hold_token(value);
+        record_token(value);
     }
 }
 
 /// The token of a link.
 fn token_in(link: &str) {
-    for door in ["/confirm/", "/password/reset/"] {
-        if let Some((_, token)) = link.split_once(door) {
-            hold_token(token);
+    for path in ["/confirm/", "/password/reset/"] {
+        if let Some((_, token)) = link.split_once(path) {
+            record_token(token);
         }
     }
 }
 
-fn hold_token(token: &str) {
+fn record_token(token: &str) {
     let token = token.trim();
     if token.len() >= SHORTEST_TOKEN && token.is_ascii() && !token.contains(['\n', '/']) {
         add("secrets", token);
     }
 }
 
-/// Every value of every table, before the database goes. One that lets nobody in is passed over.
+/// Records every value of every table before the database is dropped. A database that is closed is skipped.
 pub fn tables(url: &str) {
     if !is_on() {
         return;
     }
     let url = url.to_owned();
-    // On a thread and a runtime of its own: a test has one already.
+    // On its own thread and runtime: the test is already in one.
     let reading = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(dump(&url))
     });
     match reading.join().unwrap() {
         Ok(text) => add("tables", &text),
-        Err(error) => eprintln!("a database that was not searched: {error}"),
+        Err(error) => eprintln!("a database was not searched: {error}"),
     }
 }
 
@@ -168,7 +168,7 @@ pub fn tables(url: &str) {
 pub async fn dump(url: &str) -> Result<String, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
-    // Bytes are shown as the text that they may be; text as it is, and as JSON escapes it.
+    // Bytes appear as text where they are text; text appears as it is, and as JSON escapes it.
     client.batch_execute("set bytea_output = 'escape'").await?;
     let mut text = String::new();
     let names = "select quote_ident(table_name) from information_schema.tables where table_schema = 'public'";

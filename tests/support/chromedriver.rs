@@ -1,6 +1,6 @@
-//! ChromeDriver with one Chromium, told what to do in JSON over HTTP (W3C WebDriver). Both end when this is dropped.
+//! ChromeDriver with one Chromium, controlled by JSON over HTTP (W3C WebDriver). Dropping it ends both.
 //!
-//! `CHROMEDRIVER` and `CHROMIUM` name the programs where they are not found by themselves.
+//! `CHROMEDRIVER` and `CHROMIUM` name the programs if they are not on the `PATH`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,10 +17,10 @@ use super::database::fresh_dir;
 /// How long Chromium may take to start, and a page to load.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Whatever becomes of the tests, their end of the pipe closes, and the shell takes the whole group along.
+/// The shell reads from a pipe of the tests. However the tests end, the pipe closes, and the shell kills its process group.
 const LIFELINE: &str = r#""$0" --port=0 </dev/null & exec >&-; read -r _; kill -KILL 0"#;
 
-/// What Chromium is started with: no window, nothing of its own to ask the network for, and nobody else to reach.
+/// No window, no network requests of its own, and no host but 127.0.0.1.
 const FLAGS: [&str; 12] = [
     "--headless=new",
     "--no-sandbox",
@@ -32,12 +32,12 @@ const FLAGS: [&str; 12] = [
     "--disable-component-update",
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    // What happens in the frame of a mail would be logged elsewhere.
+    // With isolation, events in the frame of a mail would go to another log.
     "--disable-features=IsolateSandboxedIframes",
     "--window-size=1280,1000",
 ];
 
-/// A driver with a session.
+/// A ChromeDriver process with a session.
 pub struct ChromeDriver {
     shell: Child,
     address: String,
@@ -47,7 +47,7 @@ pub struct ChromeDriver {
 }
 
 impl ChromeDriver {
-    /// Starts both, with these preferences of Chromium.
+    /// Starts ChromeDriver and Chromium, with these preferences of Chromium.
     pub async fn start(preferences: Value) -> Self {
         let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
         let mut shell = Command::new("sh")
@@ -70,7 +70,7 @@ impl ChromeDriver {
         driver
     }
 
-    /// Carries out a command of the session; what goes wrong is told in the driver's words.
+    /// Runs a command in the session; an error is the driver's own message.
     pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
         let session = self.session.as_deref().unwrap_or_default();
         self.send(method, &format!("/session/{session}{path}"), body).await
@@ -89,13 +89,13 @@ impl ChromeDriver {
         if is_done { Ok(value) } else { Err(format!("{method} {path}: {}: {}", value["error"], value["message"])) }
     }
 
-    /// Ends Chromium in order. By hand, as nothing can be awaited while something is dropped.
+    /// Ends Chromium in an orderly way. Written with blocking I/O, as `drop` cannot await.
     fn end_session(&self) -> std::io::Result<()> {
         let path = format!("/session/{}", self.session.as_deref().unwrap_or_default());
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(BOUND))?;
         write!(stream, "DELETE {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address)?;
-        // It answers once Chromium is gone, and keeps the connection.
+        // ChromeDriver answers once Chromium is gone, and keeps the connection open.
         stream.read(&mut [0; 256]).map(drop)
     }
 }
@@ -119,7 +119,7 @@ fn capabilities(profile: &Path, preferences: Value) -> Value {
     json!({ "capabilities": { "alwaysMatch": {
         "goog:chromeOptions": options,
         "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
-        // An element is waited for.
+        // Wait for elements that do not exist yet.
         "timeouts": { "implicit": BOUND.as_millis() },
     } } })
 }

@@ -1,6 +1,6 @@
-//! The OpenAPI document as a judge: every answer that a test ever sees is checked against it.
+//! Checks every answer that a test receives against the OpenAPI document.
 //!
-//! It is read more strictly than OpenAPI asks: a member that the document does not name is an error too.
+//! The check is stricter than OpenAPI: a member that the document does not name is an error too.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -12,15 +12,13 @@ use super::Answer;
 
 const DOCUMENT: &str = include_str!("../../openapi/openapi.json");
 
-/// The committed document.
 pub fn document() -> &'static Value {
     static PARSED: OnceLock<Value> = OnceLock::new();
     PARSED.get_or_init(|| serde_json::from_str(DOCUMENT).unwrap())
 }
 
-/// An operation of the document.
 pub struct Operation {
-    /// In capitals.
+    /// In upper case.
     pub method: String,
     /// With its parameters in braces.
     pub path: &'static str,
@@ -34,7 +32,7 @@ impl Operation {
         self.responses.contains_key(&status)
     }
 
-    /// The path with something harmless for each parameter.
+    /// The path with a harmless value for each parameter.
     pub fn sample_path(&self) -> String {
         self.path
             .split('/')
@@ -59,7 +57,6 @@ impl Operation {
     }
 }
 
-/// All operations of the document.
 pub fn operations() -> &'static [Operation] {
     static OPERATIONS: OnceLock<Vec<Operation>> = OnceLock::new();
     OPERATIONS.get_or_init(|| {
@@ -94,7 +91,7 @@ fn validator(schema: &Value, components: &Value) -> Validator {
     jsonschema::options().should_validate_formats(true).build(&whole).unwrap()
 }
 
-/// Forbids the members that a schema does not name.
+/// Forbids members that a schema does not name.
 fn strict(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(members) => {
@@ -111,8 +108,8 @@ fn strict(mut schema: Value) -> Value {
     schema
 }
 
-/// Checks an answer: its status and content type are documented for the operation, its body is valid. Of unknown paths
-/// and methods only the shape of the problem is demanded.
+/// Checks that the status and content type of an answer are documented for its operation, and that its body is valid. For
+/// unknown paths and methods it only checks the problem document.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
     let path = path.split(['?', '#']).next().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! One PostgreSQL per test process, and in it a database per test, cloned from one that was migrated once.
+//! One PostgreSQL per test process, with one database per test, cloned from a template that was migrated once.
 //!
 //! The server is the embedded one, so that `cargo test` needs nothing installed; it ends with this process.
-//! `TEST_DATABASE_URL` names another one.
+//! `TEST_DATABASE_URL` names another server.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
 use super::{canary, eventually};
+use dev_postgres::{DevPostgres, Settings};
 use tokio_postgres::NoTls;
 use vestibule::db::Db;
-use vestibule::db::embedded::{Embedded, Settings};
 
 const PREFIX: &str = "vestibule-tests-";
 
@@ -25,7 +25,7 @@ struct Server {
 }
 
 enum Address {
-    Embedded(Embedded),
+    Embedded(DevPostgres),
     Given(url::Url),
 }
 
@@ -42,19 +42,18 @@ impl Address {
     }
 }
 
-/// A transaction that is taken back when this is dropped.
+/// An open transaction that holds locks; dropping it rolls it back.
 pub struct Held {
     client: tokio_postgres::Client,
 }
 
 impl Held {
-    /// What it did happens.
     pub async fn commit(self) {
         self.client.batch_execute("commit").await.unwrap();
     }
 }
 
-/// A database of one test; it goes with the test.
+/// The database of one test; dropping it drops the database.
 pub struct TestDatabase {
     name: String,
     pub url: String,
@@ -74,7 +73,7 @@ impl TestDatabase {
     fn create(how: &str) -> Self {
         let name = unique_name();
         let mut result = execute(&format!("create database {name} {how}"));
-        // Somebody who just left the template is still seen there for a moment.
+        // A connection to the template that was just closed still counts for a moment, and makes the clone fail.
         for _ in 0..50 {
             if result.is_ok() {
                 break;
@@ -102,7 +101,7 @@ impl TestDatabase {
         texts.collect()
     }
 
-    /// Takes locks, until what is given is dropped: whoever comes for them waits in line.
+    /// Takes locks until the returned transaction ends. Everything that needs them queues up behind it.
     pub async fn hold(&self, statement: &str) -> Held {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -110,27 +109,27 @@ impl TestDatabase {
         Held { client }
     }
 
-    /// Waits until that many wait for locks.
+    /// Waits until this many connections wait for locks.
     pub async fn until_waiting(&self, count: usize) {
         let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = \
                        'Lock'";
         let count = i64::try_from(count).unwrap();
-        eventually("they wait in line", async || (self.number(waiting).await == count).then_some(())).await;
+        eventually("connections wait for locks", async || (self.number(waiting).await == count).then_some(())).await;
     }
 
-    /// Ends every connection and lets nobody in.
+    /// Ends every connection and refuses new ones.
     pub fn close(&self) {
         execute(&format!("alter database {} with allow_connections false", self.name)).unwrap();
         let others = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
         execute(&others).unwrap();
     }
 
-    /// Lets everybody in again.
+    /// Accepts connections again.
     pub fn open(&self) {
         execute(&format!("alter database {} with allow_connections true", self.name)).unwrap();
     }
 
-    /// The one number that a statement gives.
+    /// The single number that a statement returns.
     pub async fn number(&self, statement: &str) -> i64 {
         self.rows(statement).await[0][0].as_deref().unwrap().parse().unwrap()
     }
@@ -144,11 +143,18 @@ impl Drop for TestDatabase {
     }
 }
 
-/// A folder for one service, under that of this run.
+/// A new folder for one service, below the folder of this run.
 pub fn fresh_dir(purpose: &str) -> PathBuf {
     let dir = server().run_dir.join(format!("{purpose}-{}", next_number()));
     fs::create_dir(&dir).unwrap();
     dir
+}
+
+/// A PostgreSQL server in `data_dir`: the bundled one, or that of `POSTGRES_BIN_DIR`.
+pub fn start_postgres(data_dir: &Path, durable: bool) -> DevPostgres {
+    let bin_dir = std::env::var_os("POSTGRES_BIN_DIR").map(PathBuf::from);
+    let settings = Settings { name: "vestibule", data_dir, bin_dir: bin_dir.as_deref(), min_major: 15, durable };
+    DevPostgres::start(&settings).unwrap()
 }
 
 fn server() -> &'static Server {
@@ -160,15 +166,11 @@ fn server() -> &'static Server {
         fs::create_dir_all(&run_dir).unwrap();
         let lock = File::create(run_dir.join("lock")).unwrap();
         lock.try_lock().unwrap();
-        let bin_dir = std::env::var_os("POSTGRES_BIN_DIR").map(PathBuf::from);
         let address = match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => Address::Given(url.parse().unwrap()),
-            Err(_) => {
-                let settings = Settings { data_dir: &run_dir.join("db"), bin_dir: bin_dir.as_deref(), durable: false };
-                Address::Embedded(Embedded::start(&settings).unwrap())
-            }
+            Err(_) => Address::Embedded(start_postgres(&run_dir.join("db"), false)),
         };
-        let admin = administrator(match &address {
+        let admin = start_admin(match &address {
             Address::Embedded(embedded) => embedded.url("postgres"),
             Address::Given(url) => url.to_string(),
         });
@@ -176,8 +178,8 @@ fn server() -> &'static Server {
     })
 }
 
-/// A thread with a connection, which makes and drops databases one after the other.
-fn administrator(url: String) -> mpsc::Sender<(String, mpsc::Sender<Result<(), String>>)> {
+/// A thread with one connection that creates and drops databases, one after the other.
+fn start_admin(url: String) -> mpsc::Sender<(String, mpsc::Sender<Result<(), String>>)> {
     let (sender, orders) = mpsc::channel::<(String, mpsc::Sender<Result<(), String>>)>();
     std::thread::spawn(move || {
         runtime().block_on(async {
@@ -204,7 +206,7 @@ fn template() -> &'static str {
         let name = unique_name();
         execute(&format!("create database {name} template template0")).unwrap();
         let url = server().address.url(&name);
-        // On a thread and a runtime of its own: a test has one already.
+        // On its own thread and runtime: the test is already in one.
         let migrating = std::thread::spawn(move || {
             runtime().block_on(async { Db::new(&url).unwrap().migrate().await.unwrap() });
         });
@@ -226,7 +228,7 @@ fn next_number() -> u32 {
     NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Removes the folders of test processes that are gone: nobody holds their lock.
+/// Removes the folders of test processes that have ended: their locks are free.
 fn remove_leftovers(temp_dir: &Path) {
     for entry in fs::read_dir(temp_dir).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
@@ -234,7 +236,7 @@ fn remove_leftovers(temp_dir: &Path) {
         }
         let age =
             entry.metadata().and_then(|metadata| metadata.modified()).map(|at| SystemTime::now().duration_since(at));
-        // One that was made just now may not be locked yet.
+        // A folder that was just created may not be locked yet.
         let is_old = matches!(age, Ok(Ok(age)) if age > Duration::from_secs(60));
         let is_dead = || File::open(entry.path().join("lock")).map_or(true, |lock| lock.try_lock().is_ok());
         if is_old && is_dead() {

@@ -1,4 +1,4 @@
-//! The HTTP client: over real TCP, without a cookie jar, and with an eye on every answer.
+//! The HTTP client: real TCP, no cookie jar, and every answer is checked against the contract.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub struct Http {
     client: reqwest::Client,
 }
 
-/// A request that is being put together.
+/// A request that is being built.
 pub struct Request {
     http: Http,
     method: Method,
@@ -27,7 +27,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent("vestibule-tests/1")
             .no_proxy()
-            // The service ends a connection that is not used for 5 s: whoever used it just then would be hung up on.
+            // The service closes connections that were idle for 5 s. A request sent at that moment would fail.
             .pool_idle_timeout(std::time::Duration::from_secs(2))
             .build()
             .unwrap();
@@ -51,7 +51,7 @@ impl Request {
         self
     }
 
-    /// What a browser that navigates sends.
+    /// Adds the `Accept` header that a browser sends when it navigates.
     pub fn by_browser(self) -> Self {
         self.header("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
     }
@@ -65,14 +65,14 @@ impl Request {
         self
     }
 
-    /// Sends it. The connection can break only where a test breaks it: see [`Request::try_send`].
+    /// Sends the request. Where a test breaks the connection, use [`Request::try_send`].
     pub async fn send(self) -> Answer {
         self.try_send().await.unwrap()
     }
 
-    /// Sends it and checks the answer against the contract.
+    /// Sends the request and checks the answer against the contract.
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
-        canary::asked(&self.path, &self.headers, self.body.as_deref().unwrap_or_default());
+        canary::requested(&self.path, &self.headers, self.body.as_deref().unwrap_or_default());
         let mut request = self.http.client.request(self.method.clone(), format!("{}{}", self.http.base, self.path));
         for (name, value) in self.headers {
             request = request.header(name, value);

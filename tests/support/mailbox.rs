@@ -1,4 +1,4 @@
-//! The development mailbox, read like a person does: wait for the mail, open the link.
+//! The development mailbox, used as a person uses it: wait for the mail, open the link.
 
 use std::sync::Arc;
 
@@ -9,14 +9,12 @@ use super::database::TestDatabase;
 use super::eventually;
 use super::http::Http;
 
-/// The mailbox of a service.
 pub struct Mailbox {
     http: Http,
     database: Arc<TestDatabase>,
     clock: Clock,
 }
 
-/// A mail that came.
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub to: String,
@@ -33,20 +31,19 @@ impl Mail {
         Self { to: text("to"), subject: text("subject"), text: text("text"), html: text("html"), links }
     }
 
-    /// The one link.
+    /// The only link.
     #[track_caller]
     pub fn link(&self) -> &str {
         assert_eq!(self.links.len(), 1, "{}", self.text);
         &self.links[0]
     }
 
-    /// The path of the link, to follow it at whatever port a test's service has.
+    /// The path of the link, as each service of a test has its own port.
     #[track_caller]
     pub fn path(&self) -> String {
         url::Url::parse(self.link()).unwrap().path().to_owned()
     }
 
-    /// The token of the link.
     #[track_caller]
     pub fn token(&self) -> String {
         self.path().rsplit_once('/').unwrap().1.to_owned()
@@ -58,42 +55,42 @@ impl Mailbox {
         Self { http, database, clock }
     }
 
-    /// All mails that came so far, newest first.
+    /// All mails so far, newest first.
     pub async fn mails(&self) -> Vec<Mail> {
         let answer = self.http.request("GET", "/dev/mailbox").send().await.expect(200);
         answer.json()["mails"].as_array().unwrap().iter().map(Mail::new).collect()
     }
 
-    async fn found(&self, address: &str) -> Vec<Mail> {
+    async fn sent_to(&self, address: &str) -> Vec<Mail> {
         let mut mails = self.mails().await;
         mails.retain(|mail| mail.to == address);
         mails
     }
 
-    /// Waits for a mail to this address; of several the newest.
+    /// Waits for a mail to this address, and returns the newest.
     pub async fn mail_to(&self, address: &str) -> Mail {
         self.mails_to(address, 1).await.swap_remove(0)
     }
 
-    /// Waits until that many mails came to this address, newest first.
+    /// Waits until this many mails came to this address; newest first.
     pub async fn mails_to(&self, address: &str, count: usize) -> Vec<Mail> {
         eventually(&format!("{count} mails to {address}"), async || {
-            let mails = self.found(address).await;
+            let mails = self.sent_to(address).await;
             (mails.len() >= count).then_some(mails)
         })
         .await
     }
 
-    /// Waits until every promise that is due was kept, and demands exactly that many mails to this address.
+    /// Waits until no mail is due any more, and asserts that exactly this many came to this address.
     pub async fn exactly(&self, address: &str, count: usize) -> Vec<Mail> {
-        self.settled().await;
-        let mails = self.found(address).await;
+        self.wait_until_idle().await;
+        let mails = self.sent_to(address).await;
         assert_eq!(mails.len(), count, "mails to {address}: {mails:#?}");
         mails
     }
 
-    /// Waits until no mail is due any more.
-    pub async fn settled(&self) {
+    /// Waits until no mail in the outbox is due.
+    pub async fn wait_until_idle(&self) {
         let waiting = || {
             let now = self.clock.now().to_rfc3339();
             format!("select count(*) from outbox where state = 'queued' and due_at <= '{now}'")
@@ -101,23 +98,23 @@ impl Mailbox {
         eventually("the queue gets empty", async || (self.database.number(&waiting()).await == 0).then_some(())).await;
     }
 
-    /// Waits until no mail is due any more, and demands that none came at all.
+    /// Waits until no mail in the outbox is due, and checks that no mail came at all.
     pub async fn is_empty(&self) -> bool {
-        self.settled().await;
+        self.wait_until_idle().await;
         self.mails().await.is_empty()
     }
 }
 
 impl TestDatabase {
-    /// Promises that many mails at once, and has the worker told.
+    /// Inserts this many mails at once, and wakes the worker.
     pub async fn enqueue_mails(&self, count: usize) {
-        self.rows(&format!("{}; select pg_notify('vestibule_mails', '')", promises(count))).await;
+        self.rows(&format!("{}; select pg_notify('vestibule_mails', '')", insert_mails_sql(count))).await;
     }
 }
 
-/// The statement that promises `count` mails to addresses from `p1@example.com` on: what registrations leave in the
-/// tables, without the passwords.
-pub fn promises(count: usize) -> String {
+/// The statement that inserts `count` mails to addresses from `p1@example.com` on: what registrations leave in the tables,
+/// without the passwords.
+pub fn insert_mails_sql(count: usize) -> String {
     format!(
         "with a as (insert into addresses select 'p' || n || '@example.com', \
                     '$bcrypt-sha256$v=2,t=2b,r=10$......................$', now() \

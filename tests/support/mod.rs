@@ -1,6 +1,7 @@
-//! What every test stands on: a database of its own, a running service, people who use it, and a client that checks
-//! each answer against the OpenAPI document.
+//! What every test uses: its own database, a running service, users, and a client that checks each answer against the
+//! OpenAPI document.
 
+pub mod account;
 pub mod actor;
 pub mod answer;
 pub mod app;
@@ -11,7 +12,6 @@ pub mod chromedriver;
 pub mod contract;
 pub mod database;
 pub mod http;
-pub mod life;
 pub mod mailbox;
 pub mod proxy;
 pub mod raw;
@@ -24,15 +24,15 @@ pub use app::TestApp;
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must happen.
+/// How long a test waits for something that must happen.
 pub const BOUND: Duration = Duration::from_secs(10);
 
-/// Asks again and again until there is an answer, at most [`BOUND`].
+/// Repeats `ask` until it returns something, for at most [`BOUND`].
 pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
     within(BOUND, what, ask).await
 }
 
-/// The same with another bound.
+/// Repeats `ask` until it returns something, for at most `bound`.
 pub async fn within<T>(bound: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + bound;
     loop {

@@ -1,4 +1,4 @@
-//! A TCP proxy before PostgreSQL, for what can happen to a database and to the way to it.
+//! A TCP proxy in front of PostgreSQL, which breaks or delays the traffic as a test asks.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,32 +12,32 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 
-/// What happens to those who connect, and to what they send.
+/// What happens to connections, and to the data on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Way {
-    /// It arrives.
+pub enum Traffic {
+    /// Data arrives.
     #[default]
     Open,
-    /// Every connection is ended.
+    /// Every connection is closed.
     Closed,
-    /// Connections are taken, and nothing arrives any more.
+    /// Connections are accepted, but no data arrives.
     Frozen,
-    /// Each packet takes this long.
+    /// Each packet is delayed by this time.
     Slow(Duration),
 }
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    way: Way,
-    /// Connections before this one are dead, and do not know.
+    traffic: Traffic,
+    /// Connections before this number are dead, and neither end is informed.
     dead_before: u64,
-    /// Connections before this one are ended.
+    /// Connections before this number are closed.
     cut_before: u64,
     next: u64,
-    asked: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
 }
 
-/// The proxy; it ends when this is dropped.
+/// The proxy; dropping it stops it.
 pub struct Proxy {
     /// The URL of the database through the proxy.
     pub url: String,
@@ -52,8 +52,8 @@ enum Target {
 }
 
 impl Proxy {
-    /// A proxy before the database at `url`.
-    pub fn before(url: &str) -> Self {
+    /// Starts a proxy to the database at `url`.
+    pub fn start(url: &str) -> Self {
         let config: tokio_postgres::Config = url.parse().unwrap();
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let target = match &config.get_hosts()[0] {
@@ -69,33 +69,33 @@ impl Proxy {
         Self { url, state, task }
     }
 
-    /// Changes the way; what is on it waits, arrives or breaks off accordingly.
-    pub fn set(&self, way: Way) {
+    /// Changes what happens to the traffic, on open connections too.
+    pub fn set(&self, traffic: Traffic) {
         self.state.send_modify(|state| {
-            if way == Way::Closed {
+            if traffic == Traffic::Closed {
                 state.cut_before = state.next;
             }
-            state.way = way;
+            state.traffic = traffic;
         });
     }
 
-    /// Ends all connections; new ones arrive.
+    /// Closes all connections; new ones work.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cut_before = state.next);
     }
 
-    /// From now on nothing arrives on the connections that there are, and nobody is told; new ones arrive. So it is when
-    /// a firewall forgets them, or another machine takes the database's place.
+    /// From now on no data arrives on the open connections, and neither end is informed; new connections work. This happens
+    /// when a firewall forgets connections, or another machine takes over the database's address.
     pub fn lose_connections(&self) {
         self.state.send_modify(|state| state.dead_before = state.next);
     }
 
-    /// How often the database was asked something: what is sent at once counts once, as it costs one round trip.
-    pub fn asked(&self) -> u64 {
-        self.state.borrow().asked.load(Ordering::Relaxed)
+    /// How many round trips to the database there were: data that is sent at once counts once.
+    pub fn round_trips(&self) -> u64 {
+        self.state.borrow().requests.load(Ordering::Relaxed)
     }
 
-    /// How many connections there have been.
+    /// How many connections there were so far.
     pub fn connections(&self) -> u64 {
         self.state.borrow().next
     }
@@ -104,7 +104,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
-        self.set(Way::Closed);
+        self.set(Traffic::Closed);
     }
 }
 
@@ -121,7 +121,7 @@ async fn accept(listener: TcpListener, target: Target, state: watch::Sender<Stat
             number = state.next;
             state.next += 1;
         });
-        if state.borrow().way == Way::Closed {
+        if state.borrow().traffic == Traffic::Closed {
             continue;
         }
         let (state, target) = (state.subscribe(), target.clone());
@@ -142,7 +142,7 @@ async fn connect(client: TcpStream, target: Target, state: watch::Receiver<State
             let Ok(server) = UnixStream::connect(path).await else { return };
             let (from_server, to_server) = server.into_split();
             both(
-                ask(from_client, to_server, state.clone(), number),
+                pump_requests(from_client, to_server, state.clone(), number),
                 pump(from_server, to_client, state, number, || ()),
             )
             .await;
@@ -151,7 +151,7 @@ async fn connect(client: TcpStream, target: Target, state: watch::Receiver<State
             let Ok(server) = TcpStream::connect((host, port)).await else { return };
             let (from_server, to_server) = server.into_split();
             both(
-                ask(from_client, to_server, state.clone(), number),
+                pump_requests(from_client, to_server, state.clone(), number),
                 pump(from_server, to_client, state, number, || ()),
             )
             .await;
@@ -159,7 +159,7 @@ async fn connect(client: TcpStream, target: Target, state: watch::Receiver<State
     }
 }
 
-/// Until one side has ended: then the connection has.
+/// Runs until one direction has ended, which ends the connection.
 async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     tokio::select! {
         () = one => {}
@@ -167,10 +167,15 @@ async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     }
 }
 
-async fn ask(from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin, state: watch::Receiver<State>, number: u64) {
-    let asked = Arc::clone(&state.borrow().asked);
+async fn pump_requests(
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin,
+    state: watch::Receiver<State>,
+    number: u64,
+) {
+    let requests = Arc::clone(&state.borrow().requests);
     let count = || {
-        asked.fetch_add(1, Ordering::Relaxed);
+        requests.fetch_add(1, Ordering::Relaxed);
     };
     pump(from, to, state, number, count).await;
 }
@@ -185,9 +190,9 @@ async fn pump(
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         count();
-        let moves = |state: &State| state.way != Way::Frozen && state.dead_before <= number;
-        let Ok(now) = state.wait_for(moves).await.map(|state| state.way.clone()) else { return };
-        if let Way::Slow(delay) = now {
+        let moves = |state: &State| state.traffic != Traffic::Frozen && state.dead_before <= number;
+        let Ok(now) = state.wait_for(moves).await.map(|state| state.traffic.clone()) else { return };
+        if let Traffic::Slow(delay) = now {
             tokio::time::sleep(delay).await;
         }
         if to.write_all(&buffer[..read]).await.is_err() {

@@ -1,4 +1,4 @@
-//! Raw TCP, for what no HTTP client lets one send.
+//! Raw TCP, for bytes that no HTTP client sends.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use super::BOUND;
 use super::app::TestApp;
 
-/// Sends bytes as they are, and reads until the service hangs up or stays silent for long.
+/// Sends bytes as they are, and reads until the service closes the connection or is silent for [`BOUND`].
 pub async fn exchange(app: &TestApp, bytes: &[u8]) -> String {
     let address = app.http.base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -16,7 +16,7 @@ pub async fn exchange(app: &TestApp, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A request with these header lines and this body, on a connection of its own.
+/// Sends a request with these header lines and this body, on its own connection.
 pub async fn request(app: &TestApp, line: &str, headers: &[&str], body: &[u8]) -> String {
     let mut bytes = format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
     for header in headers {

@@ -1,4 +1,4 @@
-//! An SMTP server that takes every mail, or misbehaves as a test asks.
+//! An SMTP server that accepts every mail, or misbehaves as a test asks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use super::smtp_session::serve;
 use super::within;
 
-/// The moments at which the server can do something else than usual.
+/// The moments at which the server can misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Moment {
-    /// Somebody connected.
+    /// A client connected.
     Greeting,
     Ehlo,
     Auth,
@@ -21,60 +21,57 @@ pub enum Moment {
     Rcpt,
     /// The command `DATA`.
     Data,
-    /// The first line of a mail came.
+    /// The first line of the mail's content arrived.
     InMail,
-    /// The dot at the end of a mail.
+    /// The dot that ends a mail.
     FinalDot,
     Rset,
     Noop,
     Quit,
 }
 
-/// What it can do then.
+/// What the server does at a moment.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// What servers do.
+    /// What a working server does.
     Usual,
-    /// Say this line instead. At the final dot the mail is then not taken.
+    /// Reply with this line instead. At the final dot the mail is then not accepted.
     Reply(String),
-    /// Hang up.
+    /// Close the connection.
     HangUp,
-    /// Take the mail, and hang up without a word.
-    TakeAndHangUp,
-    /// Wait, then do the usual.
+    /// Accept the mail, and close the connection without a reply.
+    AcceptAndHangUp,
+    /// Wait, then behave as usual.
     Delay(Duration),
-    /// Say nothing at all.
+    /// Never reply.
     Silence,
 }
 
-/// What it does about TLS.
+/// Which TLS the server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
-    /// Nothing: neither from the start nor on demand.
     None,
-    /// It offers STARTTLS.
     StartTls,
-    /// From the first byte.
+    /// TLS from the first byte.
     Implicit,
 }
 
-/// A mail as it came over the wire.
+/// A mail as it arrived.
 #[derive(Clone, Debug)]
 pub struct Caught {
     pub from: String,
     pub to: Vec<String>,
     pub raw: Vec<u8>,
-    #[allow(dead_code, reason = "only benches/mails.rs asks")]
+    #[allow(dead_code, reason = "only benches/mails.rs reads it")]
     pub at: Instant,
 }
 
 impl Caught {
-    /// The source, as text.
     pub fn source(&self) -> String {
         String::from_utf8(self.raw.clone()).unwrap()
     }
 
-    /// The value of a header that stands on one line.
+    /// The value of a header that fits on one line.
     #[track_caller]
     pub fn header(&self, name: &str) -> String {
         let source = self.source();
@@ -85,14 +82,14 @@ impl Caught {
     }
 }
 
-/// The server; it ends, and all its connections with it, when this is dropped.
+/// The server; dropping it closes all its connections.
 pub struct SmtpCatcher {
     pub url: String,
     shared: Arc<Shared>,
     _open: watch::Sender<()>,
 }
 
-/// A port that is ours, at which nobody listens yet: connections are refused.
+/// A reserved port at which no server listens yet: connections are refused.
 pub struct Absent {
     pub url: String,
     socket: TcpSocket,
@@ -105,36 +102,34 @@ impl Absent {
         Self { url: format!("smtp://{}", socket.local_addr().unwrap()), socket }
     }
 
-    /// Somebody listens now.
+    /// Starts listening.
     pub fn appear(self) -> SmtpCatcher {
         SmtpCatcher::open(Encryption::None, self.socket.listen(128).unwrap())
     }
 }
 
-/// What all connections share.
 pub(super) struct Shared {
     pub(super) encryption: Encryption,
     mails: Mutex<Vec<Caught>>,
-    /// With the number of the connection, from 1.
-    heard: Mutex<Vec<(usize, String)>>,
+    /// Each command with the number of its connection, from 1.
+    commands: Mutex<Vec<(usize, String)>>,
     connections: Mutex<Connections>,
-    /// For each moment what to do the next times.
+    /// For each moment, what to do the next times.
     script: Mutex<HashMap<Moment, Vec<Behaviour>>>,
-    /// What to do whenever the script says nothing.
-    habits: Mutex<HashMap<Moment, Behaviour>>,
+    /// What to do at moments for which the script has nothing left.
+    defaults: Mutex<HashMap<Moment, Behaviour>>,
 }
 
-/// How many connections there were.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Connections {
     pub total: usize,
     pub open: usize,
-    /// At most at once.
+    /// The most connections that were open at once.
     pub peak: usize,
 }
 
 impl SmtpCatcher {
-    /// A server without TLS, on any free port.
+    /// A server without TLS, on a free port.
     pub async fn start() -> Self {
         Self::with(Encryption::None).await
     }
@@ -171,14 +166,14 @@ impl SmtpCatcher {
         Self { url, shared, _open: open }
     }
 
-    /// Does something else the next time; several calls are for several times.
+    /// Changes the behaviour for the next time; repeated calls queue up.
     pub fn once(&self, moment: Moment, behaviour: Behaviour) {
         self.shared.script.lock().unwrap().entry(moment).or_default().push(behaviour);
     }
 
-    /// Does something else from now on.
+    /// Changes the behaviour from now on.
     pub fn always(&self, moment: Moment, behaviour: Behaviour) {
-        self.shared.habits.lock().unwrap().insert(moment, behaviour);
+        self.shared.defaults.lock().unwrap().insert(moment, behaviour);
     }
 
     /// The mails so far, oldest first.
@@ -186,28 +181,28 @@ impl SmtpCatcher {
         self.shared.mails().clone()
     }
 
-    /// The commands so far, as they came.
-    pub fn heard(&self) -> Vec<String> {
-        self.shared.heard.lock().unwrap().iter().map(|(_, line)| line.clone()).collect()
+    /// All commands so far.
+    pub fn commands(&self) -> Vec<String> {
+        self.shared.commands.lock().unwrap().iter().map(|(_, line)| line.clone()).collect()
     }
 
-    /// Those of one connection, from 1.
-    pub fn heard_on(&self, connection: usize) -> Vec<String> {
-        let heard = self.shared.heard.lock().unwrap();
-        heard.iter().filter(|(number, _)| *number == connection).map(|(_, line)| line.clone()).collect()
+    /// The commands of one connection; the first has number 1.
+    pub fn commands_on(&self, connection: usize) -> Vec<String> {
+        let commands = self.shared.commands.lock().unwrap();
+        commands.iter().filter(|(number, _)| *number == connection).map(|(_, line)| line.clone()).collect()
     }
 
     pub fn connections(&self) -> Connections {
         *self.shared.connections.lock().unwrap()
     }
 
-    /// Waits until that many mails came.
+    /// Waits until this many mails came.
     pub async fn wait_for(&self, count: usize) -> Vec<Caught> {
-        self.wait_long_for(super::BOUND, count).await
+        self.wait_within(super::BOUND, count).await
     }
 
-    /// The same with another bound.
-    pub async fn wait_long_for(&self, bound: Duration, count: usize) -> Vec<Caught> {
+    /// Waits until this many mails came, for at most `bound`.
+    pub async fn wait_within(&self, bound: Duration, count: usize) -> Vec<Caught> {
         within(bound, &format!("{count} mails over SMTP"), async || {
             let mails = self.mails();
             (mails.len() >= count).then_some(mails)
@@ -228,10 +223,10 @@ impl Shared {
         Self {
             encryption,
             mails: Mutex::default(),
-            heard: Mutex::default(),
+            commands: Mutex::default(),
             connections: Mutex::default(),
             script: Mutex::default(),
-            habits: Mutex::default(),
+            defaults: Mutex::default(),
         }
     }
 
@@ -247,15 +242,15 @@ impl Shared {
         self.mails.lock().unwrap()
     }
 
-    pub(super) fn hear(&self, connection: usize, line: &str) {
-        self.heard.lock().unwrap().push((connection, line.to_owned()));
+    pub(super) fn record(&self, connection: usize, line: &str) {
+        self.commands.lock().unwrap().push((connection, line.to_owned()));
     }
 
     pub(super) fn next(&self, moment: Moment) -> Behaviour {
         let mut script = self.script.lock().unwrap();
         match script.get_mut(&moment).filter(|next| !next.is_empty()) {
             Some(next) => next.remove(0),
-            None => self.habits.lock().unwrap().get(&moment).cloned().unwrap_or(Behaviour::Usual),
+            None => self.defaults.lock().unwrap().get(&moment).cloned().unwrap_or(Behaviour::Usual),
         }
     }
 }

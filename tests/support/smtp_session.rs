@@ -1,4 +1,4 @@
-//! One connection to the catcher: the commands, and the certificate.
+//! One connection to the SMTP catcher: its commands, and TLS.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -19,14 +19,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 struct Session<'a> {
     shared: &'a Shared,
     number: usize,
-    /// `None` only while it changes to TLS.
+    /// `None` only during the switch to TLS.
     stream: Option<BufReader<Box<dyn Stream>>>,
     is_encrypted: bool,
     from: String,
     to: Vec<String>,
 }
 
-/// Talks until either side has had enough.
+/// Serves a connection until either side closes it.
 pub(super) async fn serve(stream: TcpStream, shared: &Shared, number: usize) {
     let stream: Option<BufReader<Box<dyn Stream>>> = Some(BufReader::new(Box::new(stream)));
     let mut session = Session { shared, number, stream, is_encrypted: false, from: String::new(), to: Vec::new() };
@@ -42,7 +42,7 @@ impl Session<'_> {
         loop {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            self.shared.hear(self.number, &line);
+            self.shared.record(self.number, &line);
             self.command(&line).await?;
         }
     }
@@ -67,10 +67,10 @@ impl Session<'_> {
         stream.flush().await.ok()
     }
 
-    /// Does what is to be done at this moment; `None` ends the connection, `false` is a refusal.
+    /// Behaves as the script says for this moment. `None` ends the connection, `false` is a refusal.
     async fn answer(&mut self, moment: Moment, usual: &str) -> Option<bool> {
         match self.shared.next(moment) {
-            Behaviour::Usual | Behaviour::TakeAndHangUp => {}
+            Behaviour::Usual | Behaviour::AcceptAndHangUp => {}
             Behaviour::Delay(delay) => tokio::time::sleep(delay).await,
             Behaviour::HangUp => return None,
             Behaviour::Silence => std::future::pending().await,
@@ -136,13 +136,13 @@ impl Session<'_> {
             if line == b".\r\n" {
                 break;
             }
-            // RFC 5321, section 4.5.2: a dot at the beginning of a line was doubled.
+            // RFC 5321, section 4.5.2: the sender doubles a dot at the beginning of a line.
             raw.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
         }
         canary::mail(&raw);
         let caught = Caught { from: self.from.clone(), to: self.to.clone(), raw, at: Instant::now() };
         match self.shared.next(Moment::FinalDot) {
-            Behaviour::TakeAndHangUp => {
+            Behaviour::AcceptAndHangUp => {
                 self.shared.mails().push(caught);
                 return None;
             }
@@ -157,7 +157,7 @@ impl Session<'_> {
     }
 }
 
-/// For `localhost`, from an authority that only those trust who are told to.
+/// The certificate is for `localhost`, from a test authority that only a client with [`AUTHORITY`] trusts.
 fn acceptor() -> TlsAcceptor {
     static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
@@ -169,7 +169,7 @@ fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Arc::clone(config))
 }
 
-/// The file with the authority of the certificate, for `SSL_CERT_FILE`.
+/// The file with the certificate authority, for `SSL_CERT_FILE`.
 pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/smtp/ca.pem");
 
 fn address(line: &str) -> String {

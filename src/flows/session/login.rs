@@ -16,7 +16,7 @@ use crate::http::{Fields, FromFields, Json};
 use crate::password::Password;
 use crate::problem::{FieldIssue, Problem};
 use crate::request::RequestContext;
-use crate::session::{self, Transport};
+use crate::session::{self, HandOver, Transport};
 use crate::user::{Email, Username};
 
 #[derive(Debug)]
@@ -126,11 +126,11 @@ pub async fn create_session(
     request: RequestContext,
     Json(Credentials { name, password, remember, transport }): Json<Credentials>,
 ) -> Result<HttpResponse, Problem> {
+    let hand_over = HandOver::new(&req, transport)?;
     let (user, session) = app.accounts.sign_in(&name, &password, remember, &request).await?;
-    session::sign_in(&req, &user, &session, transport)?;
-    let token = (transport == Transport::Bearer).then(|| session.token.reveal().to_owned());
+    session::sign_in(&req, &user, &session, hand_over)?;
     Ok(HttpResponse::Ok().json(Login {
         user: UserView::from(&user),
-        session: SessionHandle { id: session.id, expires_at: session.expires_at, token },
+        session: SessionHandle { id: session.id, expires_at: session.expires_at, token: hand_over.token(&session) },
     }))
 }

@@ -1,0 +1,3 @@
+//! What exists in development only.
+
+mod mailbox;

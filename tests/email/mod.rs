@@ -1,0 +1,6 @@
+//! The address of an account: confirm it, get the link again, change it, undo the change.
+
+mod change;
+mod change_undo;
+mod confirm;
+mod resend;

@@ -1,0 +1,5 @@
+//! The service itself: health, explained problems, documentation.
+
+mod docs;
+mod health;
+mod problems;

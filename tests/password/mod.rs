@@ -1,0 +1,6 @@
+//! The password: forgotten, reset, changed.
+
+mod change;
+mod forgot;
+mod reset;
+mod reset_page;

@@ -1,0 +1,77 @@
+//! `GET /sessions`: users see their own sessions and no others.
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::Value;
+
+use crate::support::{Actor, Credential, TestApp};
+
+async fn sessions(actor: &Actor) -> Vec<Value> {
+    actor.get("/sessions").await.expect(200).json()["sessions"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_member_sees_their_sessions_newest_first_and_which_one_is_current() {
+    let app = TestApp::start().await;
+    let first = app.member("ada").await;
+    app.member("bob").await;
+    let mut second = first.with(Credential::Nothing);
+    let login = second.sign_in_with_bearer().await.json();
+    let seen = sessions(&second).await;
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0]["id"], login["session"]["id"]);
+    assert_eq!(seen[0]["expires_at"], login["session"]["expires_at"]);
+    assert_eq!((&seen[0]["current"], &seen[1]["current"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert_eq!(seen[0]["ip"], "127.0.0.1");
+    assert_eq!(seen[0]["user_agent"], "vestibule-tests/1");
+    let seen = sessions(&first).await;
+    assert_eq!((&seen[0]["current"], &seen[1]["current"]), (&Value::Bool(false), &Value::Bool(true)));
+    assert!(!seen.iter().any(|session| session.to_string().contains(second.token())));
+}
+
+#[tokio::test]
+async fn an_ended_session_is_not_listed() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let mut there = ada.with(Credential::Nothing);
+    there.sign_in().await;
+    assert_eq!(sessions(&ada).await.len(), 2);
+    there.post("/logout").await.expect(204);
+    assert_eq!(sessions(&ada).await.len(), 1);
+    app.clock.advance(Duration::hours(13));
+    there.sign_in().await;
+    assert_eq!(sessions(&there).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_last_use_is_recorded_to_the_minute() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let last_seen =
+        async || -> DateTime<Utc> { sessions(&ada).await[0]["last_seen_at"].as_str().unwrap().parse().unwrap() };
+    let before = last_seen().await;
+    app.clock.advance(Duration::minutes(10));
+    ada.get("/me").await.expect(200);
+    let after = last_seen().await;
+    assert!((after - before).num_minutes() >= 9, "{before} {after}");
+}
+
+#[tokio::test]
+async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+    for (flags, expected) in [(&[][..], "127.0.0.1"), (&["--trusted-proxies", "127.0.0.0/8"][..], "198.51.100.7")] {
+        let app = TestApp::with_flags(flags).await;
+        let ada = app.member("ada").await.with(Credential::Nothing);
+        let fields = serde_json::json!({ "email": ada.email, "password": ada.password, "transport": "bearer" });
+        let login = ada.request("POST", "/login").json(&fields);
+        let login = login.header("X-Forwarded-For", "1.2.3.4, 198.51.100.7").send().await.expect(200).json();
+        let token = login["session"]["token"].as_str().unwrap().to_owned();
+        let seen = sessions(&ada.with(Credential::Bearer(token))).await;
+        assert_eq!(seen[0]["ip"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_and_an_unconfirmed_account_are_refused() {
+    let app = TestApp::start().await;
+    app.visitor().get("/sessions").await.expect_problem(401, "unauthenticated");
+    app.unconfirmed("ada").await.get("/sessions").await.expect_problem(403, "unconfirmed");
+}
