@@ -1,5 +1,5 @@
-//! Whether the time of an answer tells who has an account: how far the medians of the kinds of addresses lie apart,
-//! against one hash. More than a tenth would be a fault (SECURITY.md); the samples are then printed.
+//! Whether the time of an answer reveals who has an account: the spread of the median times for the kinds of addresses,
+//! compared with the time of one hash. More than a tenth would be a fault (SECURITY.md); then the samples are printed.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ fn paths() -> [(&'static str, Vec<Class>); 4] {
             [("no username", "nobody"), ("username", "confirmed")]
                 .map(|(name, value)| Class::new(name, guess("username", value))),
         );
-    // Registering makes an unknown address known: that is measured at the others.
+    // Registering makes an unknown address known, so this class is not measured here.
     let registrations = ["unconfirmed", "confirmed", "both"].map(|name| Class::new(name, registering(name)));
     [
         ("/login", logins.collect()),
@@ -73,7 +73,7 @@ fn paths() -> [(&'static str, Vec<Class>); 4] {
 
 async fn compare(app: &TestApp, path: &str, mut classes: Vec<Class>, hash: Duration) {
     for round in 0..SAMPLES {
-        // Interleaved, and each round begins with another class: what drifts, drifts for all.
+        // The classes take turns, and each round begins with another one, so that drift affects all alike.
         for at in 0..classes.len() {
             let count = classes.len();
             let class = &mut classes[(at + round) % count];

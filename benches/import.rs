@@ -1,4 +1,4 @@
-//! Moving in: rows per second of `vestibule user import`, against the same rows copied into the same tables by PostgreSQL.
+//! Rows per second of `vestibule user import`, compared with a PostgreSQL `COPY` of the same rows into the same tables.
 
 use std::fmt::Write as _;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use crate::figure;
 use crate::support::binary;
 use crate::support::database::{TestDatabase, fresh_dir};
 
-/// `IMPORT_USERS` makes it larger.
+/// `IMPORT_USERS` changes the number.
 const USERS: usize = 100_000;
 
 const HASH: &str = "$2b$12$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
@@ -25,23 +25,23 @@ pub(crate) async fn measure() {
     figure(&what, &format!("{value:.0}/s"), &format!("COPY into the same tables, {floor:.0}/s"), value / floor);
 }
 
-/// With the parameters of each address, and the account: what an import leaves.
+/// Copies what an import leaves: the addresses with their parameters, and the accounts.
 async fn copy(users: usize) -> Duration {
     let database = TestDatabase::migrated();
     let (mut addresses, mut accounts) = (String::new(), String::new());
     for n in 0..users {
-        let (now, id) = ("2026-01-01T00:00:00Z", uuid::Uuid::now_v7());
+        let (now, id, version) = ("2026-01-01T00:00:00Z", uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
         let _ = writeln!(addresses, "user{n}@example.com\t{}\t{now}", &HASH[..29]);
         let _ = writeln!(
             accounts,
-            "{id}\tuser{n}@example.com\tuser{n}@example.com\tuser{n}\tuser{n}\t{HASH}\t{now}\t{now}\t{now}"
+            "{id}\tuser{n}@example.com\tuser{n}@example.com\tuser{n}\tuser{n}\t{HASH}\t{now}\t{version}\t{now}\t{now}"
         );
     }
     let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let began = Instant::now();
     let columns = "users (id, email, email_canonical, username, username_canonical, password_hash, password_set_at, \
-                   created_at, confirmed_at)";
+                   credential_version, created_at, confirmed_at)";
     for (table, rows) in [("addresses (canonical, parameters, created_at)", addresses), (columns, accounts)] {
         let sink = client.copy_in(&format!("copy {table} from stdin")).await.unwrap();
         futures_util::pin_mut!(sink);
@@ -51,7 +51,7 @@ async fn copy(users: usize) -> Duration {
     began.elapsed()
 }
 
-/// How long it took, and the most memory it had.
+/// Returns how long the import took, and its peak memory in MiB.
 fn import(users: usize) -> (Duration, u64) {
     let database = TestDatabase::migrated();
     let file = fresh_dir("import").join("users.jsonl");

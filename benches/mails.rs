@@ -1,4 +1,5 @@
-//! Mails per second, and from the 202 to the mail: against lettre alone, with as many connections to the same catcher.
+//! Mails per second, and the time from the 202 to the mail, compared with lettre alone with as many connections to the
+//! same SMTP catcher.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ pub(crate) async fn measure() {
     figure("from the 202 to its mail, p99", &milliseconds(p99), &floor, ratio(p99, one_alone));
 }
 
-/// Per second with all connections, and the median of one letter at a time.
+/// Mails per second with all connections, and the median time of one mail at a time.
 async fn lettre_alone() -> (f64, Duration) {
     let smtp = SmtpCatcher::start().await;
     let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&smtp.url).unwrap().build();
@@ -76,7 +77,7 @@ async fn delays(app: &TestApp, smtp: &SmtpCatcher) -> (Duration, Duration) {
         actor.register_as(fields).await.expect(202);
         let answered_at = Instant::now();
         let mail = smtp.wait_within(LONG, before + n + 1).await.swap_remove(before + n);
-        // One that came before the answer was read took no time.
+        // A mail that came before the answer was read counts as 0.
         delays.push(mail.at.saturating_duration_since(answered_at));
     }
     median_and_p99(&delays)

@@ -1,5 +1,5 @@
-//! The figures that README and docs quote, each beside a floor that was measured in the same run: `cargo bench`, or
-//! `cargo bench -- answers mails` for some. On a quiet machine; a ratio travels, a time does not.
+//! The figures that README and docs quote, each with a floor measured in the same run: `cargo bench`, or
+//! `cargo bench -- answers mails` for some. Run them on an idle machine. Ratios compare between machines, times do not.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +7,7 @@
     clippy::panic,
     clippy::print_stdout,
     dead_code,
-    reason = "a bench fails like a test, prints, and uses a part of what tests use"
+    reason = "a bench fails like a test, prints figures, and uses only some of the test support"
 )]
 
 #[path = "../tests/support/mod.rs"]
@@ -26,19 +26,18 @@ use vestibule::password::{HashParameters, Password};
 /// The default of `BCRYPT_COST`.
 const COST: u32 = 12;
 
-/// How long one hash takes, without a request around it.
+/// How long one hash takes without a request.
 async fn one_hash(app: &TestApp) -> Duration {
     let began = Instant::now();
     app.inside.hasher.hash(&Password::new("x"), &HashParameters::random(COST)).await.unwrap();
     began.elapsed()
 }
 
-/// One line: what was measured, what it is compared with, and their ratio.
+/// Prints one line: the measured value, the floor, and their ratio.
 fn figure(what: &str, value: &str, floor: &str, ratio: f64) {
     println!("{what:48} {value:>16}   {floor:40} ratio {ratio:.3}");
 }
 
-/// The middle one, and the one that 99 of 100 do not exceed.
 fn median_and_p99(samples: &[Duration]) -> (Duration, Duration) {
     let mut sorted = samples.to_vec();
     sorted.sort_unstable();
@@ -54,7 +53,7 @@ fn ratio(value: Duration, floor: Duration) -> f64 {
 }
 
 fn main() {
-    // cargo itself says `--bench`.
+    // Cargo passes `--bench`.
     let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -1,4 +1,5 @@
-//! What a session costs: requests per second with one, against those that ask nobody; and a login, against its hash.
+//! The cost of a session: requests per second with a session, compared with requests without a database; and a login,
+//! compared with its hash.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ pub(crate) async fn measure() {
     let floor = per_second(&app, "/health/live", &cookie).await;
     for path in ["/me", "/sessions"] {
         let value = per_second(&app, path, &cookie).await;
-        let beside = format!("GET /health/live, {floor:.0}/s");
-        figure(&format!("GET {path}, {CLIENTS} clients"), &format!("{value:.0}/s"), &beside, value / floor);
+        let floor_name = format!("GET /health/live, {floor:.0}/s");
+        figure(&format!("GET {path}, {CLIENTS} clients"), &format!("{value:.0}/s"), &floor_name, value / floor);
     }
     let (mut logins, mut hashes) = (Vec::new(), Vec::new());
     for _ in 0..15 {
@@ -33,7 +34,7 @@ pub(crate) async fn measure() {
 }
 
 async fn per_second(app: &TestApp, path: &str, cookie: &str) -> f64 {
-    // Not the client of the tests: that one judges each answer by the document, which takes longer than the answer.
+    // Not the client of the tests: its check of each answer against the document takes longer than the answer.
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}{path}", app.http.base);
     let until = Instant::now() + LONG;

@@ -1,5 +1,5 @@
-//! An address has no owner until it is confirmed. Registering the address of another user, before or after them, gives no
-//! access, reveals nothing, and does not keep them out.
+//! An address has no owner until it is confirmed. Registering the address of another user, before or after them, gives
+//! no access, reveals nothing, and does not keep them out.
 
 use serde_json::json;
 

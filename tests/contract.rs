@@ -1,4 +1,5 @@
-//! The contract does not drift: the committed document equals the generated one, and every operation in it is reachable.
+//! The contract does not drift: the committed document equals the generated one, and every operation in it is
+//! reachable.
 
 use crate::support::{TestApp, contract};
 

@@ -1,5 +1,5 @@
-//! Imports a hash of each real library (`crates/foreign-hashes/tests/fixtures`): the password works as before, and its hash is
-//! then renewed to ours.
+//! Imports a hash of each real library (`crates/foreign-hashes/tests/fixtures`): the password works as before, and its
+//! hash is then renewed to ours.
 
 use std::collections::BTreeMap;
 

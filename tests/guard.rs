@@ -1,5 +1,5 @@
-//! The guard of every operation in `openapi.json`. The document says who may call an operation, so new operations are tested
-//! without a change here.
+//! The guard of every operation in `openapi.json`. The document says who may call an operation, so new operations are
+//! tested without a change here.
 
 use crate::support::contract::{Operation, operations};
 use crate::support::{Actor, Answer, Credential, TestApp};

@@ -234,7 +234,8 @@ async fn an_export_imported_into_an_empty_database_exports_the_same() {
     import(&app, &lines(rows), &[]).expect_success();
     let devise = json!({ "email": "dan@example.com", "password_hash": format!("$2a$10${}", "a".repeat(53)) });
     import(&app, &lines([devise]), &["--devise-pepper", "pepper"]).expect_success();
-    // Registrations of owned addresses, which cannot be confirmed: of one with our hash, and of one with a foreign hash.
+    // Registrations of owned addresses, which cannot be confirmed: of one with our hash, and of one with a foreign
+    // hash.
     for email in ["ada@example.com", "u7@example.com"] {
         for word in ["kettle", "orbit"] {
             let password = format!("another-plum-{word}-7");

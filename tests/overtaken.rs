@@ -1,5 +1,5 @@
-//! A request with the old password that is in progress while a new password is set has no effect, in whichever order the two
-//! reach the database.
+//! A request with the old password that is in progress while a new password is set has no effect, in whichever order
+//! the two reach the database.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,6 @@
-//! Our password hashes equal those of passlib, bit for bit, so that users can be moved in and out. The real passlib made
-//! `fixtures/passlib.json` (`fixtures/passlib_fixture.py`), and verifies what `hashes_for_passlib_to_verify` prints.
+//! Our password hashes equal those of passlib, bit for bit, so that users can be moved in and out. The real passlib
+//! made `fixtures/passlib.json` (`fixtures/passlib_fixture.py`), and verifies what `hashes_for_passlib_to_verify`
+//! prints.
 
 use serde_json::{Value, json};
 use vestibule::password::{HashParameters, Hasher, Password, PasswordHash, PasswordPolicy};
@@ -30,8 +31,8 @@ async fn our_hashes_equal_those_of_passlib() {
     }
 }
 
-/// Passwords and their hashes in the table `users`: of registered accounts, and of accounts imported with hashes of ours, since
-/// the policy refuses some of these passwords.
+/// Passwords and their hashes in the table `users`: of registered accounts, and of accounts imported with hashes of
+/// ours, since the policy refuses some of these passwords.
 async fn stored_hashes() -> Vec<(String, String)> {
     let (app, hasher) = (TestApp::start().await, Hasher::start(1).unwrap());
     let policy = PasswordPolicy { min_length: 8 };

@@ -226,7 +226,7 @@ async fn an_error_with_the_database_or_a_folder_is_reported_once_with_its_cause(
 
 /// Simulates a system that is too old for the bundled programs.
 #[tokio::test]
-async fn if_the_bundled_postgresql_cannot_run_an_installed_one_is_used_or_the_error_says_what_to_do() {
+async fn a_bundled_postgresql_that_cannot_run_is_replaced_or_explained() {
     let dir = fresh_dir("data");
     let variables = [("DATA_DIR", dir.to_str().unwrap()), ("POSTGRES_BIN_DIR", ""), ("RUST_LOG", "info")];
     assert!(run(&["migrate"], &variables).status.success());
@@ -259,4 +259,13 @@ async fn a_data_directory_belongs_to_one_instance() {
     let said = text(&second.stderr);
     assert!(!second.status.success() && said.trim_end().lines().count() == 1, "{said}");
     assert!(said.contains(dir.to_str().unwrap()), "{said}");
+}
+
+#[tokio::test]
+async fn only_its_owner_may_enter_a_new_data_directory() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = fresh_dir("parent").join("data");
+    let process = Process::start(&dir, &[]);
+    process.ready().await;
+    assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
 }

@@ -224,7 +224,8 @@ async fn delete_asks_for_confirmation_and_removes_everything() {
     ada.register().await.expect(202);
 }
 
-/// Runs a command on a terminal, where `input` is typed. `None` if the program `script`, which makes the terminal, is missing.
+/// Runs a command on a terminal, where `input` is typed. `None` if the program `script`, which makes the terminal, is
+/// missing.
 #[cfg(target_os = "linux")]
 fn user_at_a_terminal(app: &TestApp, arguments: &[&str], input: &str) -> Option<Run> {
     let binary = env!("CARGO_BIN_EXE_vestibule");

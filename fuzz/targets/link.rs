@@ -1,5 +1,5 @@
-//! Links: no text is a link unless we minted it, and no edit of one that we minted is a link.
-//! The first byte says where and how a genuine token is edited; the rest is the token, or what goes into it.
+//! Links: no text is a link unless we signed it, and no edit of a link is a link.
+//! The first two bytes say how and where a genuine token is edited; the rest is the token, or what goes into it.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use vestibule::config::key_ring;
 use vestibule::link::{LinkError, Links, NewLink, Purpose};
 use vestibule::user::UserId;
 
-/// 2026-01-01, so that the genuine token is the same in every run but for its signature.
+/// 2026-01-01, so that the times in the token are the same in every run.
 const NOW: i64 = 1_767_225_600;
 const HOUR: Duration = Duration::from_secs(3600);
 const PURPOSE: Purpose = Purpose::ConfirmEmail;
@@ -32,10 +32,10 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(rest);
     let now = DateTime::from_timestamp(NOW, 0).expect("a time");
 
-    // Whatever was not minted is no link; that it might be a genuine one, nobody can guess.
+    // An unsigned text is no link: the fuzzer cannot guess a signature.
     assert_eq!(LINKS.read(&text, &[PURPOSE], now).err(), Some(LinkError::Invalid), "{text:?}");
 
-    // What goes into a link comes out of it, until its hour is over; and it is a link under our key alone.
+    // Reading a link returns what was signed until it expires, and only with our key.
     let id = UserId::new();
     let token = LINKS.sign(new_link(id, &text), now).expect("HS256 signs everything");
     let read = LINKS.read(&token, &[PURPOSE], now);
@@ -54,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// An edit: something put in, taken out, put over, another part, cut, or said twice.
+/// An edit: insert, delete, overwrite, replace a part, truncate, or repeat.
 fn edited(token: &str, edit: u8, at: usize, text: &str) -> String {
     let (before, after) = token.split_at(at);
     let parts: Vec<&str> = token.split('.').collect();

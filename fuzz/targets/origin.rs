@@ -1,5 +1,5 @@
-//! AllowedOrigins: what may change something is exactly what is allowed; a second header never helps.
-//! Each line is an `Origin`, or with `s` before it a `Sec-Fetch-Site`.
+//! Origins: only the allowed ones may make changes, and a second header never helps.
+//! Each line is an `Origin`, or a `Sec-Fetch-Site` if it begins with `s`.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -29,11 +29,11 @@ fuzz_target!(|data: &[u8]| {
             headers.append(name, value);
         }
     }
-    judge(&PUBLIC, &OWN, &headers);
-    judge(&LOCAL, &LOOPBACK, &headers);
+    check(&PUBLIC, &OWN, &headers);
+    check(&LOCAL, &LOOPBACK, &headers);
 });
 
-fn judge(origins: &AllowedOrigins, own: &[&str], headers: &HeaderMap) {
+fn check(origins: &AllowedOrigins, own: &[&str], headers: &HeaderMap) {
     let given: Vec<&[u8]> = headers.get_all(ORIGIN).map(HeaderValue::as_bytes).collect();
     let sites: Vec<&[u8]> = headers.get_all("sec-fetch-site").map(HeaderValue::as_bytes).collect();
     let expected = if given.is_empty() {
@@ -44,5 +44,5 @@ fn judge(origins: &AllowedOrigins, own: &[&str], headers: &HeaderMap) {
     assert_eq!(origins.may_change(headers), expected, "{headers:?}");
     let mut more = headers.clone();
     more.append(ORIGIN, HeaderValue::from_static("https://evil.example"));
-    assert!(!origins.may_change(&more), "{headers:?}: allowed beside a foreign origin");
+    assert!(!origins.may_change(&more), "{headers:?}: allowed although a foreign origin was added");
 }

@@ -1,5 +1,5 @@
-//! Passwords: what is refused is refused for a true reason that does not repeat it; what is accepted stays hidden.
-//! The person's words are a first line, the password is the rest.
+//! Passwords: a refusal gives a true reason that does not repeat the password, and an accepted password stays hidden.
+//! The first line holds words that are personal to the user, the rest is the password.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,21 +10,21 @@ use vestibule_fuzz::is_telling;
 const MIN_LENGTH: usize = 8;
 
 fuzz_target!(|text: &str| {
-    // A guess at how easy a long one is takes long, and finds little. What is longer than 256 is not guessed at.
+    // Estimating the strength of a long password is slow and finds little. Above 256 characters there is no estimate.
     if (96..1024).contains(&text.len()) {
         return;
     }
-    let (words, typed) = text.split_once('\n').unwrap_or(("", text));
-    let words: Vec<&str> = words.split(' ').collect();
+    let (personal, typed) = text.split_once('\n').unwrap_or(("", text));
+    let personal: Vec<&str> = personal.split(' ').collect();
     let policy = PasswordPolicy { min_length: MIN_LENGTH };
-    let judged = policy.check(typed, &words);
+    let checked = policy.check(typed, &personal);
     let length = typed.nfc().count();
-    match &judged {
+    match &checked {
         Ok(password) => {
             assert!(length >= MIN_LENGTH, "too short");
             assert!(!typed.chars().any(char::is_control), "a control character");
             assert_eq!(format!("{password:?}"), "NewPassword([redacted])");
-            let stricter = PasswordPolicy { min_length: 300 }.check(typed, &words);
+            let stricter = PasswordPolicy { min_length: 300 }.check(typed, &personal);
             assert!(matches!(stricter, Err(WeakPassword::TooShort(300))));
         }
         Err(error) => {
@@ -33,6 +33,6 @@ fuzz_target!(|text: &str| {
         }
     }
     if length == 0 {
-        assert_eq!(judged.map(drop), Err(WeakPassword::TooShort(MIN_LENGTH)));
+        assert_eq!(checked.map(drop), Err(WeakPassword::TooShort(MIN_LENGTH)));
     }
 });

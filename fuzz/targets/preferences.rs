@@ -1,5 +1,5 @@
-//! `Accept` and `Accept-Language`: what is asked for alone is given, what is refused is not, and nothing else exists.
-//! Line by line, each read as both headers.
+//! `Accept` and `Accept-Language`: a client gets what it asks for, and never what it refuses or what does not exist.
+//! Each line is read as both headers.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
-use vestibule::mail::MailTemplates;
 use vestibule::http::pages::wants_html;
+use vestibule::mail::MailTemplates;
 
 static TEMPLATES: LazyLock<MailTemplates> = LazyLock::new(MailTemplates::built_in);
 
@@ -27,7 +27,7 @@ fn page_or_json(accept: &[u8]) {
         |value: HeaderValue| wants_html(&TestRequest::default().insert_header((ACCEPT, value)).to_http_request());
     let text = String::from_utf8_lossy(accept).to_ascii_lowercase();
     let is_page = asks(value.clone());
-    assert!(!is_page || text.contains("text/html"), "{text:?}: a page for somebody who does not name it");
+    assert!(!is_page || text.contains("text/html"), "{text:?}: a page although the header does not name it");
     if value.to_str().is_err() {
         return;
     }
@@ -37,21 +37,21 @@ fn page_or_json(accept: &[u8]) {
         assert!(with("text/html"), "{text:?}: text/html without a weight is refused");
     }
     if is_page {
-        assert!(with("text/html;q=0.1"), "{text:?}: one more way to ask for a page takes it away");
-        assert!(with("application/json;q=0"), "{text:?}: no JSON, no page");
+        assert!(with("text/html;q=0.1"), "{text:?}: another request for a page removes the page");
+        assert!(with("application/json;q=0"), "{text:?}: refusing JSON removes the page");
     } else {
-        assert!(!with("application/json"), "{text:?}: to ask for JSON gives a page");
+        assert!(!with("application/json"), "{text:?}: asking for JSON gives a page");
     }
 }
 
 fn languages(header: &str) {
     let known = ["en", "de"];
     let chosen = TEMPLATES.choose(Some(header));
-    assert!(known.contains(&chosen.as_str()), "{chosen:?} is no language of ours");
-    assert!(chosen == "en" || header.to_ascii_lowercase().contains(&chosen), "{header:?}: nobody asked for {chosen}");
+    assert!(known.contains(&chosen.as_str()), "{chosen:?} does not exist");
+    assert!(chosen == "en" || header.to_ascii_lowercase().contains(&chosen), "{header:?} does not name {chosen}");
     if header.len() < 100 && header.matches(',').count() < 16 {
         let behind = TEMPLATES.choose(Some(&format!("{header}, xx;q=0.001")));
-        assert_eq!(behind, chosen, "{header:?}: a language that we do not have changes the choice");
+        assert_eq!(behind, chosen, "{header:?}: an unknown language changes the choice");
         for language in known {
             if !header.contains(|c: char| c.is_ascii_alphanumeric()) {
                 assert_eq!(TEMPLATES.choose(Some(&format!("{header},{language}-AT"))), language, "{header:?}");

@@ -1,6 +1,6 @@
-//! Session tokens and the headers that carry them: nothing is a token that is not written in a header, with one
-//! spelling each, and a bearer token stands before every cookie.
-//! Each line is a header: `a…` an `Authorization`, `c…` a `Cookie`; others are read as tokens.
+//! Session tokens and the headers that carry them: a token is always a part of a header, each has one spelling, and a
+//! bearer token overrides every cookie.
+//! Each line is a header: `a…` an `Authorization`, `c…` a `Cookie`; other lines are read as tokens.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use vestibule::session::{SessionCookies, SessionToken};
 use vestibule_fuzz::config;
 
-static MANAGER: LazyLock<SessionCookies> = LazyLock::new(|| SessionCookies::new(&config()));
+static COOKIES: LazyLock<SessionCookies> = LazyLock::new(|| SessionCookies::new(&config()));
 
 fuzz_target!(|data: &[u8]| {
     let (mut headers, mut cookies_only) = (HeaderMap::new(), HeaderMap::new());
@@ -22,30 +22,30 @@ fuzz_target!(|data: &[u8]| {
                 headers.append(COOKIE, value.clone());
                 cookies_only.append(COOKIE, value);
             }
-            _ => std::str::from_utf8(line).into_iter().for_each(one_spelling),
+            _ => std::str::from_utf8(line).into_iter().for_each(check_spelling),
         }
     }
-    let presented = MANAGER.presented_token(&headers);
-    let of_cookies = MANAGER.presented_token(&cookies_only);
-    if let Some(token) = &presented {
-        one_spelling(token.reveal());
+    let found = COOKIES.token_of(&headers);
+    let cookie_token = COOKIES.token_of(&cookies_only);
+    if let Some(token) = &found {
+        check_spelling(token.reveal());
         let is_written = |value: &HeaderValue| {
             value.as_bytes().windows(token.reveal().len()).any(|window| window == token.reveal().as_bytes())
         };
-        assert!(headers.iter().any(|(_, value)| is_written(value)), "a token that no header has");
+        assert!(headers.iter().any(|(_, value)| is_written(value)), "no header contains the token");
     }
     let first = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let has_bearer = first.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     if has_bearer {
         let token = first.split_once(' ').and_then(|(_, token)| SessionToken::parse(token.trim()));
-        assert!(presented == token, "beside a bearer token a cookie counts");
+        assert!(found == token, "a cookie counts although there is a bearer token");
     } else {
-        assert!(presented == of_cookies, "another scheme changes what the cookies say");
+        assert!(found == cookie_token, "another scheme changes the token of the cookies");
     }
 });
 
-/// A token reads back as itself, and no other text is the same 256 bits.
-fn one_spelling(text: &str) {
+/// A token prints as it was parsed, and no other text is the same 256 bits.
+fn check_spelling(text: &str) {
     let Some(token) = SessionToken::parse(text) else { return };
     assert_eq!(token.reveal(), text);
     assert_eq!(text.len(), 43, "{text:?}");

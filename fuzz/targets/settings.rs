@@ -1,5 +1,5 @@
-//! Settings: what is accepted prints and reads back as itself; a secret is neither shown nor repeated in a refusal.
-//! The first byte says which setting, the rest is its value.
+//! Settings: an accepted value prints and parses back as itself; a secret is neither shown nor repeated in a refusal.
+//! The first byte chooses the setting, the rest is its value.
 #![no_main]
 
 use std::fmt::Debug;
@@ -14,12 +14,12 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(rest) else { return };
     match setting % 8 {
         0 => {
-            if let Ok(url) = hidden(text, value::database_url(text)) {
+            if let Ok(url) = not_repeated(text, value::database_url(text)) {
                 assert_eq!(url.reveal(), text);
             }
         }
         1 => {
-            if let Ok(ring) = hidden(text, value::key_ring(text)) {
+            if let Ok(ring) = not_repeated(text, value::key_ring(text)) {
                 assert!(ring.all().all(|key| key.len() >= 32), "a short key");
                 assert_eq!(ring.all().count(), text.split(',').count());
                 assert_eq!(ring.all().next(), Some(ring.signing()));
@@ -30,20 +30,20 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         2 => {
-            if let Ok(url) = hidden(text, value::smtp_url(text)) {
+            if let Ok(url) = not_repeated(text, value::smtp_url(text)) {
                 assert_eq!(url.reveal(), text);
             }
         }
         3 => {
-            if let Ok(url) = hidden(text, value::public_url(text)) {
-                let again = value::public_url(url.as_str()).expect("a printed address is one");
+            if let Ok(url) = not_repeated(text, value::public_url(text)) {
+                let again = value::public_url(url.as_str()).expect("a printed URL is valid");
                 assert_eq!(again, url);
                 assert!(url.username().is_empty() && url.password().is_none() && url.query().is_none());
             }
         }
         4 => {
             if let Ok(origin) = value::origin(text) {
-                assert_eq!(value::origin(&origin).as_ref(), Ok(&origin), "{text:?}: no fixed point");
+                assert_eq!(value::origin(&origin).as_ref(), Ok(&origin), "{text:?}: the parsed form is no fixed point");
                 assert!(origin.is_ascii() && !origin.ends_with('/') && origin != "null", "{origin:?}");
             }
         }
@@ -74,8 +74,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Neither the reason of a refusal nor what is printed of a secret has the value in it.
-fn hidden<T: Debug>(text: &str, read: Result<T, String>) -> Result<T, String> {
+/// Checks that the reason of a refusal does not repeat the value.
+fn not_repeated<T: Debug>(text: &str, read: Result<T, String>) -> Result<T, String> {
     if let Err(reason) = &read {
         assert!(!is_telling(text) || !reason.contains(text), "the reason repeats the value");
     }

@@ -1,4 +1,4 @@
-//! Usernames: what is accepted keeps its spelling, and its canonical form is a fixed point.
+//! Usernames: an accepted one keeps its spelling, and its canonical form is a fixed point.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,5 +12,5 @@ fuzz_target!(|text: &str| {
     let again = Username::parse(&canonical).expect("the canonical form is a username");
     assert_eq!(again.canonical(), canonical, "the canonical form is a fixed point");
     let shouted = Username::parse(&text.to_ascii_uppercase()).expect("case does not matter");
-    assert_eq!(shouted.canonical(), canonical, "compared without case");
+    assert_eq!(shouted.canonical(), canonical, "case does not matter");
 });

@@ -189,7 +189,11 @@ fn data_dir(settings: &Settings) -> Result<PathBuf, ConfigError> {
         setting: "DATA_DIR",
         reason: format!("{} cannot be used: {error}", settings.data_dir.display()),
     };
-    fs::create_dir_all(&settings.data_dir).map_err(failed)?;
+    // It holds a secret key, and mails with live links.
+    let mut private = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+    private.recursive(true).create(&settings.data_dir).map_err(failed)?;
     fs::canonicalize(&settings.data_dir).map_err(failed)
 }
 

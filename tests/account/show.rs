@@ -60,7 +60,8 @@ async fn it_costs_one_round_trip_to_the_database() {
         ada.get("/me").await.expect(200);
         costs.push(proxy.round_trips() - before);
     }
-    // The first requests on each connection also prepare statements, and the worker may query in between: so the median counts.
+    // The first requests on each connection also prepare statements, and the worker may query in between: so the median
+    // counts.
     costs.sort_unstable();
     assert_eq!(costs[4], 1, "{costs:?}");
 }

@@ -1,5 +1,5 @@
-// Returns a list of what is wrong with this page on a phone; an empty list if nothing is. Arguments: the width that the page
-// must be laid out for (null: the width of its frame), and the colour scheme that it must have.
+// Returns a list of what is wrong with this page on a phone; an empty list if nothing is. Arguments: the width that the
+// page must be laid out for (null: the width of its frame), and the colour scheme that it must have.
 const [width, scheme] = arguments;
 const faults = [];
 const demand = (holds, fault) => holds || faults.push(fault);

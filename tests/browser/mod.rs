@@ -1,7 +1,7 @@
 //! The pages in a real browser, as people use them: with a mouse, with only a keyboard, on a phone, without scripts.
 //!
-//! `cargo test --test main browser:: -- --ignored --test-threads=1`; `CHROMIUM` and `CHROMEDRIVER` name the programs if they
-//! are not on the `PATH`.
+//! `cargo test --test main browser:: -- --ignored --test-threads=1`; `CHROMIUM` and `CHROMEDRIVER` name the programs if
+//! they are not on the `PATH`.
 
 mod links;
 mod phone;

@@ -1,5 +1,5 @@
-//! Mails as they arrive: in the language of the request, with the admin's templates, and without anything that a stranger
-//! could inject.
+//! Mails as they arrive: in the language of the request, with the admin's templates, and without anything that a
+//! stranger could inject.
 
 use std::path::Path;
 

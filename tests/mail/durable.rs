@@ -1,5 +1,5 @@
-//! Killing the service or PostgreSQL at any moment loses no mail that a 202 acknowledged. A mail may be sent twice, with the
-//! same Message-ID.
+//! Killing the service or PostgreSQL at any moment loses no mail that a 202 acknowledged. A mail may be sent twice,
+//! with the same Message-ID.
 //!
 //! `KILL_ROUNDS` (10) and `POSTGRES_KILL_ROUNDS` (3) make the tests longer.
 

@@ -147,7 +147,7 @@ async fn a_connection_that_breaks_during_a_mail_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_after_a_mail_causes_one_duplicate_with_the_same_message_id() {
+async fn a_connection_lost_after_a_mail_causes_one_duplicate_with_the_same_id() {
     let smtp = SmtpCatcher::start().await;
     smtp.once(Moment::FinalDot, Behaviour::AcceptAndHangUp);
     let app = app_with(&smtp).await;

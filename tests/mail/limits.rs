@@ -49,7 +49,7 @@ async fn advance_to_next(app: &TestApp) -> i64 {
 }
 
 #[tokio::test]
-async fn mails_to_one_address_are_sent_a_minute_apart_whatever_its_spelling_and_account() {
+async fn mails_to_one_address_in_any_spelling_are_sent_a_minute_apart() {
     let app = limited().await;
     register(&app, "ada@example.com").await;
     app.mailbox.mail_to("ada@example.com").await;

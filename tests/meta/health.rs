@@ -1,4 +1,5 @@
-//! `/health/*`: the service is alive without its database, and ready only with it. The answers are not problem documents.
+//! `/health/*`: the service is alive without its database, and ready only with it. The answers are not problem
+//! documents.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! `POST /password/reset`: a link sent to the address sets a new password, once, and ends everything begun with the old one.
+//! `POST /password/reset`: a link sent to the address sets a new password, once, and ends everything begun with the old
+//! one.
 
 use chrono::Duration;
 use serde_json::json;

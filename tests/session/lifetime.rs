@@ -1,5 +1,5 @@
-//! Sessions in all operations: each login makes a token, sent as cookie or bearer token, which lives exactly as long as the
-//! server says.
+//! Sessions in all operations: each login makes a token, sent as cookie or bearer token, which lives exactly as long as
+//! the server says.
 
 use chrono::Duration;
 use serde_json::json;

@@ -162,7 +162,7 @@ async fn a_hash_with_another_cost_is_renewed_at_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_confirmed_account_moves_to_the_cost_of_today_whatever_else_is_registered() {
+async fn a_confirmed_account_moves_to_the_current_cost_despite_other_registrations() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let fields = json!({ "email": ada.email, "password": "another-orbit-of-plums-7" });

@@ -118,7 +118,7 @@ impl Actor {
         answer
     }
 
-    /// Whether the session is alive: `GET /me` tells.
+    /// Whether the session is alive, according to `GET /me`.
     pub async fn is_signed_in(&self) -> bool {
         let answer = self.get("/me").await;
         match answer.status {

@@ -39,7 +39,8 @@ impl Answer {
         self.headers.keys().map(ToString::to_string).collect()
     }
 
-    /// Everything by which a client could distinguish two answers: status, header names, and the body without its request id.
+    /// Everything by which a client could distinguish two answers: status, header names, and the body without its
+    /// request id.
     pub fn appearance(&self) -> (u16, BTreeSet<String>, String) {
         let mut body = self.text();
         if let Some(id) = self.header("x-request-id") {

@@ -161,7 +161,8 @@ impl Browser {
         self.log("browser").await.iter().map(|entry| format!("{}: {}", entry["level"], entry["message"])).collect()
     }
 
-    /// The URLs requested since the last call, without those that a page embeds and those of the browser's own start page.
+    /// The URLs requested since the last call, without those that a page embeds and those of the browser's own start
+    /// page.
     pub async fn requested(&self) -> Vec<String> {
         let entries = self.log("performance").await;
         let messages = entries.iter().map(|entry| entry["message"].as_str().unwrap());

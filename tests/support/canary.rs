@@ -1,6 +1,7 @@
 //! Searches everything that the suite writes for secrets. With `CANARY_DIR` set, every service logs at the most verbose
-//! level, and three files grow in that folder: `log`, `tables` with every value of every table at the end of each test, and
-//! `secrets` with the passwords, tokens and keys that the tests used. `.ci/run` then searches the first two for the third.
+//! level, and three files grow in that folder: `log`, `tables` with every value of every table at the end of each test,
+//! and `secrets` with the passwords, tokens and keys that the tests used. `.ci/run` then searches the first two for the
+//! third.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;

@@ -17,7 +17,8 @@ use super::database::fresh_dir;
 /// How long Chromium may take to start, and a page to load.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The shell reads from a pipe of the tests. However the tests end, the pipe closes, and the shell kills its process group.
+/// The shell reads from a pipe of the tests. However the tests end, the pipe closes, and the shell kills its process
+/// group.
 const LIFELINE: &str = r#""$0" --port=0 </dev/null & exec >&-; read -r _; kill -KILL 0"#;
 
 /// No window, no network requests of its own, and no host but 127.0.0.1.

@@ -108,8 +108,8 @@ fn strict(mut schema: Value) -> Value {
     schema
 }
 
-/// Checks that the status and content type of an answer are documented for its operation, and that its body is valid. For
-/// unknown paths and methods it only checks the problem document.
+/// Checks that the status and content type of an answer are documented for its operation, and that its body is valid.
+/// For unknown paths and methods it only checks the problem document.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
     let path = path.split(['?', '#']).next().unwrap_or_default();

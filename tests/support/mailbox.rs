@@ -112,8 +112,8 @@ impl TestDatabase {
     }
 }
 
-/// The statement that inserts `count` mails to addresses from `p1@example.com` on: what registrations leave in the tables,
-/// without the passwords.
+/// The statement that inserts `count` mails to addresses from `p1@example.com` on: what registrations leave in the
+/// tables, without the passwords.
 pub fn insert_mails_sql(count: usize) -> String {
     format!(
         "with a as (insert into addresses select 'p' || n || '@example.com', \

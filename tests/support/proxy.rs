@@ -84,8 +84,8 @@ impl Proxy {
         self.state.send_modify(|state| state.cut_before = state.next);
     }
 
-    /// From now on no data arrives on the open connections, and neither end is informed; new connections work. This happens
-    /// when a firewall forgets connections, or another machine takes over the database's address.
+    /// From now on no data arrives on the open connections, and neither end is informed; new connections work. This
+    /// happens when a firewall forgets connections, or another machine takes over the database's address.
     pub fn lose_connections(&self) {
         self.state.send_modify(|state| state.dead_before = state.next);
     }

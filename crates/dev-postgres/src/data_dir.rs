@@ -1,8 +1,9 @@
 //! The data directory: its lock, the log of its server, and folders that exist only when they are complete.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process,
 };
@@ -30,7 +31,7 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Creates the folder if it does not exist, locks it, and removes what a killed process left unfinished.
     pub(crate) fn lock(path: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(Error::folder(path))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::folder(path))?;
         // One path for one folder, independent of the working directory: `cluster::stable_name` hashes it.
         let path = fs::canonicalize(path).map_err(Error::folder(path))?;
         let lock = lock(&path)?;
