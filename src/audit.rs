@@ -18,7 +18,7 @@ use crate::user::UserId;
 #[derive(Clone, Copy, Debug, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Actor<'a> {
-    /// The owner, or whoever acts as the owner in this request.
+    /// The owner, or a stranger who acts as the owner, in this request.
     Owner(&'a RequestContext),
     /// An admin, with a command.
     Admin,

@@ -32,6 +32,8 @@ pub mod clock;
 pub mod config;
 #[doc(hidden)]
 pub mod db;
+#[doc(hidden)]
+pub mod templates;
 
 // The data and the mechanisms. None of these knows HTTP, except how a session travels.
 #[doc(hidden)]
@@ -46,8 +48,6 @@ pub mod audit;
 pub mod link;
 #[doc(hidden)]
 pub mod throttle;
-#[doc(hidden)]
-pub mod templates;
 #[doc(hidden)]
 pub mod mail;
 #[doc(hidden)]

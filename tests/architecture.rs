@@ -249,7 +249,9 @@ fn words(line: &str) -> Vec<String> {
 
 /// Letters of the alphabet keep their name.
 fn is_alphabet(line: &str) -> bool {
-    ["digit", "A-Z", "Unicode", "capital", "one letter", "two letters"].iter().any(|sign| line.contains(sign))
+    ["digit", "A-Z", "Unicode", "capital", "one letter", "two letters", "same letter"]
+        .iter()
+        .any(|sign| line.contains(sign))
 }
 
 #[test]

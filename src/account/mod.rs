@@ -1,7 +1,7 @@
 //! Everything that can be done to an account, by its owner, an admin, an import or the service itself. No HTTP.
 //!
-//! Each operation is one function here, whoever calls it: a flow, a command or an import. In this order: refuse whoever
-//! tried too often, check the password policy, hash (outside of any transaction), then do everything else in one
+//! Each operation is one function here, called by flows, commands and the import alike. In this order: refuse callers
+//! that tried too often, check the password policy, hash (outside of any transaction), then do everything else in one
 //! transaction: the change, the end of sessions, the mails, the event. So a caller who goes away, or a crash, leaves
 //! nothing half done.
 

@@ -62,8 +62,8 @@ async fn failed_encryption_is_explained() {
 #[tokio::test]
 async fn a_refusal_is_explained() {
     for (moment, reply, explanation) in [
-        (Moment::Auth, "535 5.7.8 Error: authentication failed", "refuses user name or password"),
-        (Moment::Mail, "530 5.7.0 Authentication required", "wants to know who sends"),
+        (Moment::Auth, "535 5.7.8 Error: authentication failed", "refuses the user name or password"),
+        (Moment::Mail, "530 5.7.0 Authentication required", "requires a login"),
         (Moment::Mail, "553 5.7.1 Sender address rejected: not owned by user", "refuses the sender"),
         (Moment::Mail, "550 5.7.60 client does not have permissions to send as this sender", "refuses the sender"),
         (Moment::Rcpt, "554 5.7.1 <ada@example.com>: Relay access denied", "does not relay mail for this machine"),
