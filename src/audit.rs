@@ -24,7 +24,7 @@ pub enum Actor<'a> {
     Admin,
     /// An import of accounts.
     Import,
-    /// The service itself.
+    /// The service itself. Reserved: nothing that it does to an account by itself leaves an event yet.
     System,
 }
 
