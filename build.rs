@@ -1,5 +1,5 @@
-//! Embeds the templates, and makes cargo rebuild when a migration changes: `embed_migrations!` reads the folder, but a macro
-//! cannot say so.
+//! Embeds the templates, and makes cargo rebuild when a migration changes: `embed_migrations!` reads that folder, but a
+//! macro cannot say so.
 
 #![allow(clippy::print_stdout)] // Cargo reads standard output.
 

@@ -18,13 +18,13 @@ use crate::user::UserId;
 #[derive(Clone, Copy, Debug, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Actor<'a> {
-    /// The owner, or whoever acts as the owner in this request.
+    /// The owner, or a stranger who acts as the owner, in this request.
     Owner(&'a RequestContext),
     /// An admin, with a command.
     Admin,
     /// An import of accounts.
     Import,
-    /// The service itself.
+    /// The service itself. Reserved: nothing that it does to an account by itself leaves an event yet.
     System,
 }
 

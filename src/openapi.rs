@@ -10,7 +10,7 @@ use crate::flows::Operations;
 use crate::problem::ProblemBody;
 
 const DESCRIPTION: &str = "Sign-up, sign-in and email confirmation. Anyone can register, sign in and see their account; \
-everything else needs a confirmed email address and answers `403 unconfirmed` until then.\n\nErrors are \
+most other operations need a confirmed email address and answer `403 unconfirmed` until then.\n\nErrors are \
 `application/problem+json` (RFC 9457); `code` is stable, and `type` is a page that explains it. Every answer has an \
 `X-Request-Id`. `HEAD` works where `GET` does.";
 

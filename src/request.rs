@@ -15,7 +15,7 @@ const USER_AGENT_LIMIT: usize = 256;
 pub struct RequestContext {
     pub at: DateTime<Utc>,
     pub client: Client,
-    /// The language for mails to whoever sent the request.
+    /// The language of mails that the request causes.
     pub language: String,
     /// As in `X-Request-Id`.
     pub request_id: String,

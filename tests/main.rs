@@ -36,6 +36,7 @@ mod schema;
 mod start;
 mod user_command_names;
 mod user_commands;
+mod vocabulary;
 
 mod browser;
 mod security;

@@ -1,4 +1,4 @@
--- An address becomes known when somebody first registers it. All accounts of an address share its hash parameters (scheme,
+-- An address becomes known when it is first registered. All accounts of an address share its hash parameters (scheme,
 -- cost and salt), so that a sign-in computes one hash however many accounts there are. Whatever changes which accounts
 -- an address has locks its row first.
 create table addresses (

@@ -106,7 +106,7 @@ impl Accounts {
     }
 }
 
-/// Refuses an address that several people registered: each of these accounts may be somebody else's.
+/// Refuses an address that several people registered: each of these accounts may belong to another person.
 async fn refuse_ambiguous(conn: &mut Connection, name: &str) -> Result<(), Error> {
     let Ok(email) = Email::parse(name) else {
         return Ok(());

@@ -88,7 +88,8 @@ pub(super) async fn describe_undo(conn: &mut Connection, link: &Link) -> QueryRe
     Ok(change.map(|change| LinkState { was_spent: change.undone_at.is_some(), email: change.old_email }))
 }
 
-/// Undoes a change, before or after it took effect, and ends all sessions: whoever requested it knew the password.
+/// Undoes a change, before or after it took effect, and ends all sessions: the thief who requested it knew the
+/// password.
 pub(super) async fn undo_change(
     conn: &mut Connection,
     link: &Link,

@@ -1,8 +1,8 @@
 //! Everything that can be done to an account, by its owner, an admin, an import or the service itself. No HTTP.
 //!
-//! Each operation is one function here, whoever calls it: a flow, a command or an import. In this order: refuse whoever
-//! tried too often, check the password policy, hash (outside of any transaction), then do everything else in one
-//! transaction: the change, the end of sessions, the mails, the event. So a caller who goes away, or a crash, leaves
+//! Each operation is one function here, called by flows, commands and the import alike. In this order: refuse callers
+//! that tried too often, hash (outside of any transaction), then do everything else in one transaction: the change, the end
+//! of sessions, the mails, the event. So a caller who goes away, or a crash, leaves
 //! nothing half done.
 
 mod admin;
@@ -10,7 +10,6 @@ mod confirm;
 mod create;
 mod delete;
 mod email;
-mod error;
 pub mod export;
 pub mod import;
 mod password;
@@ -23,16 +22,17 @@ mod username;
 pub use admin::AccountSummary;
 pub use confirm::{LinkState, Resend};
 pub use create::NewAccount;
-pub use error::Error;
 pub use queries::AccountRecord;
 pub use reauth::Reauthenticated;
 pub use sign_in::SignInName;
 
 use crate::clock::Clock;
 use crate::config::{SessionConfig, Settings, Switch};
-use crate::db::{Connection, Db};
+use crate::db::{Connection, Db, DbError};
 use crate::mail::MailWaker;
-use crate::password::{HashParameters, Hasher, Password, PasswordHash, PasswordPolicy};
+use crate::password::{HashParameters, Hasher, Password, PasswordHash, PasswordPolicy, QueueFull, WeakPassword};
+use crate::throttle::Wait;
+use crate::user::users::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
 
 /// How often a password is hashed again because the parameters of its address changed meanwhile.
 const HASH_TRIES: usize = 3;
@@ -93,5 +93,61 @@ impl Accounts {
             }
         }
         Err(Error::Conflict)
+    }
+}
+
+/// Why an operation was refused; then it changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Database(DbError),
+    #[error(transparent)]
+    Overloaded(#[from] QueueFull),
+    #[error("too many tries: wait for {} s", .0.seconds)]
+    RateLimited(Wait),
+    #[error("the password {0}")]
+    WeakPassword(#[from] WeakPassword),
+    /// An unknown name or a wrong password; which of them is not told.
+    #[error("no account has this name and password")]
+    InvalidCredentials,
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// The account was deleted or disabled, or its credentials changed, since the caller was authenticated.
+    #[error("the account changed at the same time")]
+    Outdated,
+    /// The link was used or replaced, or its account is gone.
+    #[error("the link does nothing any more")]
+    LinkUsed,
+    #[error("the username belongs to another account")]
+    UsernameTaken,
+    #[error("the address belongs to another account")]
+    AddressTaken,
+    #[error("there is no such account")]
+    NotFound,
+    /// Several people registered the address, and nobody confirmed it.
+    #[error("several accounts have this address")]
+    Ambiguous(Vec<AccountSummary>),
+    /// The address has other hash parameters by now. Handled by hashing again.
+    #[error("the address has other hash parameters by now")]
+    ParametersChanged(HashParameters),
+    #[error("the account is being changed by others: try again")]
+    Conflict,
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        if error.is_constraint(USERNAME_KEY) {
+            Self::UsernameTaken
+        } else if error.is_constraint(CONFIRMED_EMAIL_KEY) {
+            Self::AddressTaken
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        DbError::from(error).into()
     }
 }

@@ -1,6 +1,6 @@
 //! Setting a password: by an owner who knows the current one, by a link from an email, or by an admin.
 //!
-//! Whoever knew the old password may be behind a session or a pending change of address: both end. A reset link works
+//! A thief who knew the old password may be behind a session or a pending change of address: both end. A reset link works
 //! once, because it refers to the credential version that it replaces.
 
 use chrono::{DateTime, Utc};

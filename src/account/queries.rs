@@ -15,8 +15,8 @@ use crate::user::{Email, User, UserId, Username, users};
 
 use super::{AccountSummary, Accounts, Error};
 
-/// An account and everything that is stored about it, without hashes: they say nothing about the person, and help whoever
-/// steals the copy.
+/// An account and everything that is stored about it, without hashes: they say nothing about the person, and help a thief
+/// of the copy.
 pub struct AccountRecord {
     pub user: User,
     pub sessions: Vec<Session>,

@@ -1,4 +1,4 @@
-//! Proving a password: at sign-in, and again for sensitive operations.
+//! Checking a password: at sign-in, and again for sensitive operations.
 //!
 //! One counter for both: a side entrance without it would be where passwords are guessed.
 
@@ -13,13 +13,13 @@ use crate::user::{User, users};
 
 use super::{Accounts, Error};
 
-/// A try to prove a password. It counts as a failure until it is finished.
+/// A try with a password. It counts as a failure until it is finished.
 pub(super) struct Attempt {
     counted: Option<LoginAttempt>,
     _permit: HashPermit,
 }
 
-/// The owner of `user` proved the current password in this request.
+/// This request had the current password of `user`.
 pub struct Reauthenticated<'a> {
     pub(super) user: &'a User,
     /// What a new password of the account is hashed under.

@@ -42,7 +42,7 @@ enum Command {
     },
     /// Show one mail
     Show {
-        /// As in the list
+        /// From `mail list`
         id: Uuid,
         /// As JSON
         #[arg(long)]
@@ -50,10 +50,10 @@ enum Command {
     },
     /// Try a mail again now
     Retry {
-        /// As in the list
+        /// From `mail list`
         #[arg(required_unless_present = "failed")]
         id: Option<Uuid>,
-        /// All that failed
+        /// All failed mails
         #[arg(long, conflicts_with = "id")]
         failed: bool,
     },
@@ -61,6 +61,7 @@ enum Command {
     Test {
         /// The recipient
         address: String,
+        /// Such as `en` or `de`
         #[arg(long, default_value = "en")]
         language: String,
     },
@@ -71,7 +72,7 @@ enum Command {
 enum State {
     /// Waits to be sent
     Queued,
-    /// The mail server took it
+    /// Delivered, or no longer needed (the reply says which)
     Sent,
     /// Given up
     Failed,

@@ -13,7 +13,7 @@ use clap::builder::Resettable;
 use clap::{Arg, Args, Command, ValueEnum};
 use ipnet::IpNet;
 use lettre::message::Mailbox;
-use url::Url;
+use url::{Host, Url};
 
 pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
@@ -169,6 +169,16 @@ pub fn ignoring_empty_variables(command: Command) -> Command {
 
 fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
+}
+
+/// Whether the host of a URL can only be this machine.
+pub(crate) fn is_loopback_url(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]

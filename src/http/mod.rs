@@ -3,8 +3,6 @@
 mod body;
 pub mod edge;
 pub mod extract;
-mod fields;
 pub mod pages;
 
-pub use body::{Json, read_form};
-pub use fields::{Fields, FromFields};
+pub use body::{Fields, FromFields, Json, read_form};

@@ -41,7 +41,7 @@ problems! {
         "The body must be one JSON object in UTF-8."
         "The body could not be read as a JSON object. Send one object in UTF-8, with Content-Type: application/json."
     InvalidCredentials UNAUTHORIZED "Wrong name or password"
-        "No account has this name and password."
+        "The name or the password is wrong."
         "The sign-in failed. The answer is the same for an unknown account and for a wrong password, so that nobody can \
          find out who has an account."
     Unauthenticated UNAUTHORIZED "Not signed in"
@@ -54,7 +54,7 @@ problems! {
          sent at registration. POST /resend with this session sends it again."
     WrongPassword FORBIDDEN "Wrong password"
         "The current password is wrong."
-        "This operation asks for your current password, and the one you sent is wrong. Your session stays. A wrong \
+        "This operation asks for your current password, and the one you sent is wrong. You stay signed in. A wrong \
          password counts as a failed sign-in."
     NotFound NOT_FOUND "Not found"
         "Nothing exists at this path, or you may not see it."
@@ -67,48 +67,48 @@ problems! {
         "The body must arrive within 10 seconds. Nothing was changed. Send the request again."
     UsernameTaken CONFLICT "Username taken"
         "Another account has this username."
-        "Usernames are public and unique, compared without case. Choose another one."
+        "Usernames are public, unique and case-insensitive. Choose another one."
     LinkExpired GONE "Link expired"
-        "This link has expired. Request a new one as you requested this one."
-        "The link is genuine, but too old. Request a new one as you requested this one: POST /resend, POST \
-         /password/forgot or POST /email/change. A link that undoes a change of address is sent once."
+        "This link has expired. Request a new one the same way."
+        "The link is genuine, but too old. Request a new one the same way: POST /resend, POST /password/forgot or \
+         POST /email/change. A link that undoes a change of address cannot be sent again."
     LinkUsed GONE "Link used"
         "This link was used or replaced, or its account no longer exists."
         "The link is genuine, but it does nothing any more: it was used, a newer link or another registration replaced \
          it, or the account no longer exists. Sign in, or start again with POST /password/forgot, POST /email/change \
          or POST /register."
     PayloadTooLarge PAYLOAD_TOO_LARGE "Body too large"
-        "A body can have at most 16 KiB."
+        "The body must not be larger than 16 KiB."
         "The body is larger than 16 KiB. No request of this service needs more."
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "Not JSON"
         "Send the body with Content-Type: application/json, uncompressed."
         "Bodies are JSON. Send Content-Type: application/json, in UTF-8 and without Content-Encoding."
     LinkInvalid UNPROCESSABLE_ENTITY "Link invalid"
         "This is not a link of this service. Was it copied in full?"
-        "The token was not made by this service for this purpose, or was changed on its way. Mail programs sometimes \
+        "The token was not made by this service for this purpose, or was damaged on the way. Mail programs sometimes \
          break long links: copy it in full."
     ValidationFailed UNPROCESSABLE_ENTITY "Invalid fields"
         "The fields listed in errors are invalid."
-        "The body is a JSON object, but fields are missing, invalid or unknown. The member errors lists all of them, \
-         each with a JSON pointer, a code and a reason."
+        "The body is a JSON object, but fields are missing, invalid or unknown. The member errors lists them \
+         (of unknown fields, the first 20), each with a JSON pointer, a code and a reason."
     RateLimited TOO_MANY_REQUESTS "Too many tries"
         "Too many tries. Try again after Retry-After seconds."
-        "There were too many tries with this name, or from this client. Wait for the seconds in Retry-After. After 100 \
-         failed sign-ins in a row only a password reset helps."
+        "There were too many tries with this name, or from this client. Wait for the number of seconds in Retry-After. \
+         After 100 failed sign-ins in a row only a new password helps."
     CrossOrigin FORBIDDEN "Origin not allowed"
-        "A page of another origin may not do this with a session cookie; see ALLOWED_ORIGINS."
+        "Pages of this origin may not use a session cookie; see ALLOWED_ORIGINS."
         "A browser sent this request for a page that does not belong to the service. If the page is yours, add its \
          origin to ALLOWED_ORIGINS."
     Internal INTERNAL_SERVER_ERROR "Internal error"
         "Something went wrong in the service. Please report the request id."
         "Something went wrong in the service. The log has the details under the request id."
-    Overloaded SERVICE_UNAVAILABLE "Too many requests"
+    Overloaded SERVICE_UNAVAILABLE "Overloaded"
         "Too many passwords are being checked. Try again in a few seconds."
-        "Checking a password takes work on purpose, and the queue for it is full. Try again after Retry-After seconds."
+        "Checking a password is deliberately slow, and the queue for it is full. Try again after Retry-After seconds."
     Unavailable SERVICE_UNAVAILABLE "Temporarily unavailable"
         "The service cannot reach its database. Try again in a few seconds."
-        "The database does not answer, or other requests are changing the same account. Nothing was changed, unless the \
-         connection broke in the very moment of the change. Sessions stay as they are; try again after Retry-After \
+        "The database does not answer in time, or other requests are changing the same account. Nothing was changed, unless \
+         the connection broke at the very moment of the change. Sessions stay as they are; try again after Retry-After \
          seconds."
 }
 

@@ -4,7 +4,9 @@
 //! sign them in to an account of its own.
 
 use actix_web::http::header::{HeaderMap, ORIGIN};
-use url::{Host, Url};
+use url::Url;
+
+use crate::config::is_loopback_url;
 
 /// The service's own origin and those of the settings, as browsers write them.
 #[derive(Clone, Debug)]
@@ -14,7 +16,7 @@ impl AllowedOrigins {
     /// The names of loopback mean one machine, so one of them allows all.
     pub fn new(public_url: &Url, allowed: &[String]) -> Self {
         let mut origins = vec![public_url.origin().ascii_serialization()];
-        if is_loopback(public_url) {
+        if is_loopback_url(public_url) {
             for host in ["127.0.0.1", "localhost", "[::1]"] {
                 let mut same = public_url.clone();
                 if same.set_host(Some(host)).is_ok() {
@@ -35,15 +37,6 @@ impl AllowedOrigins {
         }
         let mut sites = headers.get_all("sec-fetch-site");
         sites.all(|site| site == "same-origin" || site == "none")
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
     }
 }
 

@@ -5,13 +5,11 @@
 //! after the other.
 
 pub mod addresses;
-mod email;
 pub mod email_changes;
-mod username;
+mod names;
 pub mod users;
 
-pub use email::{Email, EmailError, deliverable};
-pub use username::{Username, UsernameError};
+pub use names::{Email, EmailError, Username, UsernameError, deliverable};
 
 use std::fmt;
 

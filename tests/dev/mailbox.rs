@@ -1,7 +1,7 @@
 //! `/dev/mailbox`: the mails of a service without a mail server. It exists in development only.
 
 use crate::support::smtp::SmtpCatcher;
-use crate::support::{Actor, TestApp};
+use crate::support::{Actor, TestApp, raw};
 
 const UNKNOWN: &str = "/dev/mailbox/0198c0de-0000-7000-8000-000000000000";
 
@@ -88,4 +88,22 @@ async fn the_mailbox_can_be_forced_on() {
     let ada = app.unconfirmed("ada").await;
     app.mailbox.mail_to(&ada.email).await;
     assert!(smtp.mails().is_empty());
+}
+
+#[tokio::test]
+async fn it_answers_only_under_the_names_of_this_machine() {
+    let app = TestApp::start().await;
+    for (host, is_ours) in [
+        ("localhost:8080", true),
+        ("127.0.0.1", true),
+        ("[::1]:8080", true),
+        ("evil.example", false),
+        ("localhost.evil.example:8080", false),
+        ("", false),
+        ("a b", false),
+    ] {
+        let request = format!("GET /dev/mailbox HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = raw::exchange(&app, request.as_bytes()).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200 "), is_ours, "{host:?}: {answer}");
+    }
 }

@@ -63,7 +63,7 @@ fn golden(kind: MailKind, language: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn every_mail_matches_its_golden_file() {
+async fn every_mail_reads_as_its_golden_copy() {
     let app = TestApp::start().await;
     for kind in MailKind::VARIANTS.iter().copied() {
         for language in ["en", "de"] {

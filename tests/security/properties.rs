@@ -12,22 +12,23 @@ use vestibule::request::Client;
 use vestibule::session::{AllowedOrigins, SessionToken};
 use vestibule::user::{Email, Username};
 
-/// Letters of many scripts, more often those that normalise or change their case in odd ways.
-fn letters() -> impl Strategy<Value = String> {
+/// Characters of many scripts, more often those that normalise or change their case in odd ways.
+fn characters() -> impl Strategy<Value = String> {
     let odd = "İ ı ſ ß ς Σ Α Ӕ Ａ ａ ⅷ ﬁ ǅ Å \
                ⓐ ㎏ Ἀ ᾳ ŉ Ḱ J\u{30c} H\u{331} T\u{308} W\u{30a} Y\u{30a} a\u{323}\u{307} a\u{307}\u{323} Ι\u{345}";
     let odd = proptest::sample::select(odd.split(' ').collect::<Vec<_>>()).prop_map(ToOwned::to_owned);
     let plain = proptest::char::range('a', 'z').prop_map(String::from);
     let any = any::<char>().prop_map(String::from);
-    proptest::collection::vec(prop_oneof![4 => plain, 2 => odd, 1 => any], 1..8).prop_map(|letters| letters.concat())
+    proptest::collection::vec(prop_oneof![4 => plain, 2 => odd, 1 => any], 1..8)
+        .prop_map(|characters| characters.concat())
 }
 
 fn addresses() -> impl Strategy<Value = String> {
-    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", letters().prop_map(|name| format!("{name}.example"))];
-    (letters(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+    let domain = prop_oneof!["[a-z]{1,8}\\.(org|example)", characters().prop_map(|name| format!("{name}.example"))];
+    (characters(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
 }
 
-/// Whether a letter survives a change of case and NFKC. Other letters have no well-defined other case.
+/// Whether a character survives a change of case and NFKC. Others have no well-defined other case.
 fn keeps_its_case(c: char) -> bool {
     let upper: String = c.to_uppercase().collect();
     let there_and_back: String = upper.chars().flat_map(char::to_lowercase).collect();
@@ -67,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn spellings_that_differ_in_case_or_width_are_one_address(local in letters(), domain in "[a-z]{1,9}\\.org") {
+    fn spellings_that_differ_in_case_or_width_are_one_address(local in characters(), domain in "[a-z]{1,9}\\.org") {
         let local: String = local.chars().filter(|c| keeps_its_case(*c)).collect();
         let address = format!("{local}@{domain}");
         if let Some(canonical_address) = canonical(&address) {

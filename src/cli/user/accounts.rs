@@ -40,10 +40,12 @@ pub(super) enum Command {
     },
     /// Create an account; reads the password from standard input
     Create {
+        /// Its address
         email: String,
+        /// Its username
         #[arg(long)]
         username: Option<String>,
-        /// With a confirmed address: you vouch for it
+        /// Mark the address as confirmed; you vouch for it
         #[arg(long)]
         confirmed: bool,
     },

@@ -1,5 +1,5 @@
-//! Another password, by an owner who knows the current one. Every other session ends: whoever knew the old password may
-//! be behind one.
+//! Another password, by an owner who knows the current one. Every other session ends: a thief
+//! who knew the old password may be behind one.
 
 use actix_web::{HttpResponse, web};
 use utoipa::ToSchema;
