@@ -1,4 +1,4 @@
-//! Every mail, whole, as it goes over the wire: a change of words, headers or encoding is seen here.
+//! Every mail, whole, as it goes over the wire: a change of text, headers or encoding is seen here.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test main golden` writes `tests/golden/*.eml` anew.
 
@@ -24,7 +24,7 @@ fn has_link(kind: MailKind) -> bool {
     matches!(kind, ConfirmEmail | ResetPassword | ChangeEmail | EmailChangeNotice)
 }
 
-fn words(language: &str, kind: MailKind) -> TemplateVariables {
+fn variables(language: &str, kind: MailKind) -> TemplateVariables {
     let (when, lifetime) = match language {
         "de" => ("21. November 2026 um 19:40 UTC", "24 Stunden"),
         _ => ("21 November 2026 at 19:40 UTC", "24 hours"),
@@ -42,13 +42,13 @@ fn words(language: &str, kind: MailKind) -> TemplateVariables {
 }
 
 /// The source of a mail, as delivery writes it; only the boundary, which is random, is replaced.
-async fn source(app: &TestApp, sender: &str, kind: MailKind, language: &str, words: &TemplateVariables) -> String {
+async fn source(app: &TestApp, sender: &str, kind: MailKind, language: &str, variables: &TemplateVariables) -> String {
     let dir = fresh_dir("golden");
     let mail_transport = MailTransport::Mailbox(dir.clone());
     let config = Config { mail_from: sender.parse().unwrap(), mail_transport, ..app.inside.config.clone() };
-    let mail = MailTemplates::built_in().render(kind, language, words).unwrap();
+    let mail = MailTemplates::built_in().render(kind, language, variables).unwrap();
     let id: Uuid = ID.parse().unwrap();
-    Delivery::new(&config).unwrap().send(id, &words.email, &mail, at()).await.unwrap();
+    Delivery::new(&config).unwrap().send(id, &variables.email, &mail, at()).await.unwrap();
     let source = std::fs::read_to_string(dir.join(format!("{ID}.eml"))).unwrap();
     std::fs::remove_dir_all(dir).unwrap();
     let boundary = source.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -68,7 +68,7 @@ async fn every_mail_reads_as_its_golden_copy() {
     for kind in MailKind::VARIANTS.iter().copied() {
         for language in ["en", "de"] {
             let (source, file) =
-                (source(&app, SENDER, kind, language, &words(language, kind)).await, golden(kind, language));
+                (source(&app, SENDER, kind, language, &variables(language, kind)).await, golden(kind, language));
             // Kept with the line ends of a text file, so that a difference can be read.
             let kept = source.replace("\r\n", "\n");
             assert_eq!(kept.replace('\n', "\r\n"), source, "lines end with CRLF, and only there");
@@ -110,24 +110,24 @@ async fn every_mail_has_what_mail_programs_look_for() {
     for kind in MailKind::VARIANTS.iter().copied() {
         for language in ["en", "de"] {
             let links = usize::from(has_link(kind));
-            let source = source(&app, SENDER, kind, language, &words(language, kind)).await;
+            let source = source(&app, SENDER, kind, language, &variables(language, kind)).await;
             assert_well_formed(&source, "auth.example.com", links);
         }
     }
 }
 
 #[tokio::test]
-async fn words_from_strangers_stay_words() {
+async fn text_from_strangers_stays_text() {
     let app = TestApp::start().await;
     let hostile = "<img src=x onerror=alert(1)>\"'&{{ link }}\r\nBcc: eve@example.com\r\n\r\n.\r\n";
     for language in ["en", "de"] {
-        let usual = words(language, MailKind::ConfirmEmail);
-        let words = TemplateVariables {
+        let usual = variables(language, MailKind::ConfirmEmail);
+        let variables = TemplateVariables {
             device: hostile.repeat(60),
             service: format!("bücher\r\nBcc: eve@x.org {}", "ü".repeat(400)),
             ..usual
         };
-        let source = source(&app, SENDER, MailKind::ConfirmEmail, language, &words).await;
+        let source = source(&app, SENDER, MailKind::ConfirmEmail, language, &variables).await;
         assert_well_formed(&source, "auth.example.com", 1);
         let head = source.split("\r\n\r\n").next().unwrap();
         assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
@@ -141,8 +141,9 @@ async fn words_from_strangers_stay_words() {
 async fn senders_and_recipients_beyond_ascii_are_encoded() {
     let app = TestApp::start().await;
     for (sender, domain) in [("no-reply@bücher.example", "xn--bcher-kva.example"), (SENDER, "auth.example.com")] {
-        let words = TemplateVariables { email: "ada@bücher.example".into(), ..words("en", MailKind::ConfirmEmail) };
-        let source = source(&app, sender, MailKind::ConfirmEmail, "en", &words).await;
+        let variables =
+            TemplateVariables { email: "ada@bücher.example".into(), ..variables("en", MailKind::ConfirmEmail) };
+        let source = source(&app, sender, MailKind::ConfirmEmail, "en", &variables).await;
         assert_well_formed(&source, domain, 1);
         assert!(source.contains("ada@xn--bcher-kva.example"), "{source}");
     }
