@@ -39,7 +39,7 @@ impl Session {
     }
 }
 
-/// Inserts a session for an account, and ends its oldest ones beyond [`KEPT`]. `false` if its credentials changed since
+/// Inserts a session for an account, and ends its oldest ones beyond `KEPT`. `false` if its credentials changed since
 /// `user` was read, or it is deleted or disabled: a sign-in must not survive a change of password that it did not see.
 pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) -> QueryResult<bool> {
     let unchanged = users::table
