@@ -2,8 +2,7 @@
 //!
 //! Each operation is one function here, called by flows, commands and the import alike. In this order: refuse callers
 //! that tried too often, hash (outside of any transaction), then do everything else in one transaction: the change, the end
-//! of sessions, the mails, the event. So a caller who goes away, or a crash, leaves
-//! nothing half done.
+//! of sessions, the mails, the event. So a caller who goes away, or a crash, leaves nothing half done.
 
 mod admin;
 mod confirm;

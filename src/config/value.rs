@@ -135,8 +135,12 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Reads an origin, and writes it as browsers do. Refuses `*`, which would let every page act for every user.
+/// Reads an origin, and writes it as browsers do. Refuses `*`, which would let every page act for every user. As a part of a
+/// host it would match nothing.
 pub fn origin(text: &str) -> Result<String, String> {
+    if text.contains('*') {
+        return Err("must name each origin in full, without *".into());
+    }
     let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
     Ok(url.origin().ascii_serialization())
 }
@@ -229,7 +233,7 @@ mod tests {
     #[test]
     fn origins_are_written_as_browsers_do() {
         assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
-        for wrong in ["*", "null", "app.example.com", "https://app.example.com/path"] {
+        for wrong in ["*", "https://*.example.com", "null", "app.example.com", "https://app.example.com/path"] {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
