@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use chrono::Utc;
 use clap::Args;
-use diesel::result::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
-use vestibule::account::import::{Batch, ImportedUser, MAX_LINE, Outcome, Refusal, insert_batch};
+use vestibule::account::import::{Batch, DryRun, ImportedUser, MAX_LINE, Outcome, Refusal, insert_batch};
 use vestibule::config::{Secret, Settings};
 use vestibule::db::{Db, DbError};
 use vestibule::password::ForeignSecret;
@@ -76,12 +75,16 @@ impl Import {
             }
         })?;
         let mut summary = Summary::default();
+        let mut target = match self.dry_run {
+            true => Target::DryRun(Box::new(DryRun::new(db.connect_alone().await?).await?)),
+            false => Target::Database(db),
+        };
         while let Some(chunk) = chunks.recv().await {
             let Chunk { batch, refused, bytes } =
                 chunk.context("the file cannot be read to its end: run the import again")?;
-            let outcomes = insert(&db, &batch, self.dry_run).await.with_context(|| {
-                let line = batch.lines().next().unwrap_or_default();
-                format!("stopped at line {line}; the lines before it are imported: run the import again")
+            let outcomes = target.insert(&batch).await.with_context(|| {
+                let (line, imported) = (batch.lines().next().unwrap_or_default(), target.imported());
+                format!("stopped at line {line}{imported}: run the import again")
             })?;
             let refused = refused.into_iter().map(|(line, refusal)| (line, Outcome::Refused(refusal)));
             let mut outcomes: Vec<_> = batch.lines().zip(outcomes).chain(refused).collect();
@@ -207,18 +210,36 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-/// One transaction, which a dry run rolls back. Tried again after a deadlock, or while the database is away.
-async fn insert(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
+/// Where batches go.
+enum Target {
+    Database(Db),
+    DryRun(Box<DryRun>),
+}
+
+impl Target {
+    async fn insert(&mut self, batch: &Batch) -> anyhow::Result<Vec<Outcome>> {
+        match self {
+            Self::Database(db) => insert(db, batch).await,
+            Self::DryRun(dry_run) => Ok(dry_run.insert(batch, Utc::now()).await?),
+        }
+    }
+
+    /// What to say of the lines before the one at which it stopped.
+    fn imported(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "; the lines before it are imported",
+            Self::DryRun(_) => "",
+        }
+    }
+}
+
+/// One transaction. Tried again after a deadlock, or while the database is away.
+async fn insert(db: &Db, batch: &Batch) -> anyhow::Result<Vec<Outcome>> {
     let mut tries = 0;
     loop {
-        let mut outcomes = Vec::new();
-        let inserted = db.transaction(async |conn| {
-            outcomes = insert_batch(conn, batch, Utc::now()).await?;
-            if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
-        });
         tries += 1;
-        match inserted.await {
-            Ok(()) | Err(DbError::Query(Error::RollbackTransaction)) => return Ok(outcomes),
+        match db.transaction(async |conn| insert_batch(conn, batch, Utc::now()).await).await {
+            Ok(outcomes) => return Ok(outcomes),
             Err(DbError::Unavailable(_)) if tries < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_secs(tries.into())).await;
             }
