@@ -21,7 +21,7 @@ const TRIES: u32 = 5;
 /// How many batches are read ahead while the database works.
 const AHEAD: usize = 2;
 
-/// The file has one JSON object per line with email and password_hash, and optionally username, confirmed (default: true)
+/// The file has one JSON object per line with email, and optionally password_hash, username, confirmed (default: true)
 /// or confirmed_at, disabled_at, created_at and id (a UUID)
 #[derive(Args)]
 pub(super) struct Import {
@@ -69,8 +69,10 @@ impl Import {
         let bar = progress_bar(length);
         let (sender, mut chunks) = mpsc::channel(AHEAD);
         // Not a thread of the runtime, which would wait for it: standard input can take forever.
+        let cost = settings.bcrypt_cost;
         std::thread::Builder::new().name("reader".into()).spawn(move || {
-            if let Err(error) = read(input, secret.as_ref(), &sender) {
+            let parse = |line: &[u8]| ImportedUser::read(line, secret.as_ref(), cost, Utc::now());
+            if let Err(error) = read(input, parse, &sender) {
                 let _ = sender.blocking_send(Err(error));
             }
         })?;
@@ -150,7 +152,7 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
 /// Reads all lines, on a thread of its own. Ends early when the receiver is gone.
 fn read(
     mut input: Box<dyn BufRead + Send>,
-    secret: Option<&ForeignSecret>,
+    parse: impl Fn(&[u8]) -> Result<ImportedUser, Refusal>,
     chunks: &mpsc::Sender<io::Result<Chunk>>,
 ) -> io::Result<()> {
     let (mut chunk, mut number, mut line) = (Chunk::default(), 0, Vec::new());
@@ -163,7 +165,7 @@ fn read(
         number += 1;
         // A byte order mark, which some editors write.
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
-        let user = (!text.trim_ascii().is_empty()).then(|| ImportedUser::read(text, secret, Utc::now()));
+        let user = (!text.trim_ascii().is_empty()).then(|| parse(text));
         let is_full = match &user {
             Some(Ok(user)) => chunk.batch.is_full_for(user),
             _ => chunk.refused.len() >= 1000,
