@@ -37,6 +37,9 @@ pub(super) struct Import {
     #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     #[arg(conflicts_with = "devise_pepper")]
     flask_security_salt: Option<Secret>,
+    /// The hashes come from Flask-Security with SECURITY_PASSWORD_SINGLE_HASH: of the password in NFKD, without the salt
+    #[arg(long, conflicts_with_all = ["devise_pepper", "flask_security_salt"])]
+    flask_security_single_hash: bool,
 }
 
 fn secret(text: &str) -> Result<Secret, String> {
@@ -65,6 +68,7 @@ impl Import {
         let secret = self.devise_pepper.map(|pepper| ForeignSecret::DevisePepper(pepper.reveal().to_owned()));
         let secret =
             secret.or(self.flask_security_salt.map(|salt| ForeignSecret::FlaskSecuritySalt(salt.reveal().to_owned())));
+        let secret = secret.or(self.flask_security_single_hash.then_some(ForeignSecret::FlaskSecuritySingleHash));
 
         let bar = progress_bar(length);
         let (sender, mut chunks) = mpsc::channel(AHEAD);
