@@ -129,3 +129,26 @@ async fn a_sender_refused_on_an_old_connection_is_offered_on_a_new_one() {
     let status = status_when(&app, &bob, "is sent", |status| status.state == "sent").await;
     assert_eq!(status.attempts, 1, "{status:?}");
 }
+
+#[tokio::test]
+async fn a_url_gives_the_login_percent_decoded_and_the_name_for_ehlo() {
+    let smtp = SmtpCatcher::start().await;
+    let url = smtp.url.replace("smtp://", "smtp://robot%40example.com:p%25%20%C3%A9@") + "/auth.example.com";
+    let app = super::app_at(&url).await;
+    registered(&app, "ada").await;
+    smtp.wait_for(1).await;
+    let commands = smtp.commands();
+    assert_eq!(commands[0], "EHLO auth.example.com");
+    let login = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "\0robot@example.com\0p% é");
+    assert_eq!(commands[1], format!("AUTH PLAIN {login}"));
+}
+
+#[tokio::test]
+async fn a_server_on_ipv6_gets_the_mail() {
+    // A machine without IPv6 has nothing to test.
+    let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await else { return };
+    let smtp = SmtpCatcher::on(listener);
+    let app = app_with(&smtp).await;
+    let ada = registered(&app, "ada").await;
+    assert_eq!(smtp.wait_for(1).await[0].to, [ada.email]);
+}
