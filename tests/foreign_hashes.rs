@@ -21,13 +21,16 @@ struct Foreign {
 
 /// The hashes, grouped by secret: one run of the import takes one secret.
 fn by_secret() -> BTreeMap<Option<(&'static str, String)>, Vec<Foreign>> {
-    let all: Vec<Foreign> =
-        serde_json::from_str(include_str!("../crates/foreign-hashes/tests/fixtures/hashes.json")).unwrap();
+    let parse = |text| serde_json::from_str::<Vec<Foreign>>(text).unwrap();
+    let all = parse(include_str!("../crates/foreign-hashes/tests/fixtures/hashes.json"));
+    let published = parse(include_str!("../crates/foreign-hashes/tests/fixtures/published.json"));
     let mut groups = BTreeMap::<_, Vec<Foreign>>::new();
-    for foreign in all {
+    for foreign in all.into_iter().chain(published) {
         // A login with a renewal is slow, so most families have few cases here; the tests of the crate have all.
         let has_every_case = ["better-auth", "passlib bcrypt 2b", "flask-security argon2"].contains(&&*foreign.family);
-        let is_rare = !["composed", "decomposed", "long", "default cost"].contains(&&*foreign.case);
+        let is_rare =
+            !["not ASCII", "another", "example", "readme", "short", "composed", "decomposed", "long", "default cost"]
+                .contains(&&*foreign.case);
         if !has_every_case && !is_rare {
             continue;
         }
@@ -65,4 +68,26 @@ async fn an_imported_password_works_and_its_hash_is_renewed() {
     }
     let left = "select count(*) from addresses where parameters not like '$bcrypt-sha256$v=2%'";
     assert_eq!(app.database.number(left).await, 0);
+}
+
+#[tokio::test]
+async fn a_singly_hashed_password_of_flask_security_matches_however_it_is_typed() {
+    let app = TestApp::start().await;
+    // Made by passlib 1.7.4 of "café-ﬁve" in NFKD, as Flask-Security gives it.
+    let hash = "$2b$05$tlegxtQe8Hn.0bSJbK9theJBMzj3AdDnQT9E3Pq0nra3gZnrqJwQ.";
+    let rows = ["ada@example.com", "bob@example.com"].map(|email| json!({ "email": email, "password_hash": hash }));
+    let summary = import(&app, &lines(rows), &["--flask-security-single-hash"]).expect_success();
+    assert_eq!(summary, "2 imported, 0 already there, 0 refused\n");
+    for (email, spelling) in
+        [("ada@example.com", "caf\u{e9}-\u{fb01}ve"), ("bob@example.com", "cafe\u{301}-\u{fb01}ve")]
+    {
+        let before = app.inside.hasher.computed();
+        assert_eq!(login(&app, email, "cafe-five").await.status, 401);
+        assert_eq!(app.inside.hasher.computed() - before, 1, "a sign-in computes one hash");
+        assert_eq!(login(&app, email, spelling).await.status, 200, "{spelling}");
+        // Renewed under our scheme, for which a password is NFC.
+        for spelling in ["caf\u{e9}-\u{fb01}ve", "cafe\u{301}-\u{fb01}ve"] {
+            assert_eq!(login(&app, email, spelling).await.status, 200, "{spelling}, renewed");
+        }
+    }
 }

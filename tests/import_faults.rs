@@ -68,6 +68,51 @@ async fn a_dry_run_reports_everything_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_dry_run_predicts_every_line_of_the_import() {
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    let visitor = app.visitor();
+    let registration = json!({ "email": "bob@example.com", "password": visitor.password, "username": "bobs" });
+    visitor.register_as(registration).await.expect(202);
+    let row = |email: &str, more: serde_json::Value| {
+        let mut row = json!({ "email": email, "password_hash": WERKZEUG });
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    };
+    let id = "0b5f1c5e-7f0e-4d5a-9a39-0d4f3f1f6a11";
+    let rows = [
+        row("Eve@Bücher.example", json!({ "username": "eve", "id": id })),
+        // A second spelling of an address begins a new batch.
+        row("eve@xn--bcher-kva.example", json!({})),
+        row("other@example.com", json!({ "username": "EVE" })),
+        row("third@example.com", json!({ "id": id })),
+        row("ada@example.com", json!({})),
+        row("carol@example.com", json!({ "confirmed": false, "username": "carol" })),
+        row("nobody", json!({})),
+        row("dan@example.com", json!({ "username": "bobs" })),
+        // Takes its address from the registration, which frees the username.
+        row("bob@example.com", json!({})),
+        row("BOB@example.com", json!({})),
+        row("fay@example.com", json!({ "username": "bobs" })),
+        // Takes its address from an earlier line.
+        row("carol@example.com", json!({})),
+        row("Carol@example.com", json!({ "username": "carol" })),
+        row("gus@example.com", json!({ "username": "carol" })),
+        row("hal@example.com", json!({ "username": "Carol" })),
+    ];
+    let before = export(&app.database);
+    let dry = import(&app, &lines(rows.clone()), &["--dry-run"]);
+    assert_eq!(export(&app.database), before);
+    let run = import(&app, &lines(rows), &[]);
+    assert_eq!(run.stdout(), "6 imported, 5 already there, 4 refused\n", "{}", run.stderr());
+    assert_eq!(dry.stdout(), run.stdout().replace("imported", "would be imported"), "{}", dry.stderr());
+    assert_eq!(dry.stderr(), run.stderr());
+    for line in [3, 7, 8, 15] {
+        assert!(run.stderr().contains(&format!("line {line}: ")), "{}", run.stderr());
+    }
+}
+
+#[tokio::test]
 async fn a_killed_run_is_completed_by_the_next() {
     let database = TestDatabase::migrated();
     let count = 30_000;

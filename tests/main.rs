@@ -28,6 +28,7 @@ mod foreign_hashes;
 mod guard;
 mod import;
 mod import_faults;
+mod import_passwordless;
 mod mail;
 mod overtaken;
 mod passlib;

@@ -10,7 +10,7 @@ use strum::IntoStaticStr;
 use uuid::Uuid;
 use vestibule::config::{Config, MailTransport, Settings};
 use vestibule::mail::status::{self, MailStatus};
-use vestibule::mail::{Delivery, DeliveryError, MailKind, TemplateVariables, diagnose};
+use vestibule::mail::{Delivery, MailKind, TemplateVariables, diagnose};
 use vestibule::request::{Client, RequestContext};
 use vestibule::server;
 use vestibule::user::Email;
@@ -116,7 +116,7 @@ impl Command {
 async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Result<()> {
     let email = Email::parse(address).map_err(|error| anyhow!("{address}: {error}"))?;
     let config = Config::new(settings, settings.listen)?;
-    let delivery = Delivery::new(&config)?;
+    let delivery = Delivery::new(&config).map_err(|error| anyhow!("SMTP_URL: {error}"))?;
     let client = Client { ip: settings.listen.ip(), user_agent: Some("vestibule mail test".into()) };
     let request = RequestContext { at: Utc::now(), client, language: language.to_owned(), request_id: String::new() };
     let variables = TemplateVariables::new(&config.service_name, email.as_typed(), &request);
@@ -131,9 +131,7 @@ async fn test(settings: &Settings, address: &str, language: &str) -> anyhow::Res
             };
             print(format!("{taken}\nreply: {reply}\n"))
         }
-        Err(
-            DeliveryError::ServerAway(reason) | DeliveryError::Temporary(reason) | DeliveryError::Permanent(reason),
-        ) => Err(anyhow!("the mail was not sent: {reason}\n{}", diagnose(&reason))),
+        Err(error) => Err(anyhow!("the mail was not sent: {error}\n{}", diagnose(&error.to_string()))),
     }
 }
 

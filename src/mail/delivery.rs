@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use lettre::Message;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox as Address, MultiPart, SinglePart};
-use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::response::Response;
 use uuid::Uuid;
 
@@ -13,7 +12,9 @@ use crate::user;
 
 use super::MailContent;
 use super::mailbox::{Mail, Mailbox, links};
-use super::smtp::{Refusal, Smtp};
+use super::refusal::{Concern, Refusal};
+use super::smtp::Smtp;
+use super::smtp_server::{SmtpServer, SmtpUrlError};
 
 /// How many characters of a server's reply are kept.
 const REPLY_LIMIT: usize = 500;
@@ -21,9 +22,13 @@ const REPLY_LIMIT: usize = 500;
 /// Why a mail was not delivered. The texts have no control characters.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The server cannot be reached, or accepts no mail at all.
+    /// The server cannot be reached, or takes no mail from us at all.
     #[error("{0}")]
     ServerAway(String),
+    /// The server takes our address, but then refuses the mail for a reason of its own or of ours, such as a spent quota.
+    /// Other mails may meet the same refusal, and another attempt may help.
+    #[error("{0}")]
+    Refused(String),
     /// Another attempt at this mail may help.
     #[error("{0}")]
     Temporary(String),
@@ -45,13 +50,14 @@ enum Transport {
 }
 
 impl Delivery {
-    /// Fails if lettre cannot use the SMTP URL.
-    pub fn new(config: &Config) -> Result<Self, SmtpError> {
+    /// Fails if the SMTP URL cannot be used.
+    pub fn new(config: &Config) -> Result<Self, SmtpUrlError> {
+        let from = in_ascii(&config.mail_from);
         let transport = match &config.mail_transport {
             MailTransport::Mailbox(folder) => Transport::Mailbox(Mailbox::new(folder.clone())),
-            MailTransport::Smtp(url) => Transport::Smtp(Smtp::new(url)?),
+            MailTransport::Smtp(url) => Transport::Smtp(Smtp::new(SmtpServer::new(url)?, from.email.clone())),
         };
-        Ok(Self { from: config.mail_from.clone(), transport })
+        Ok(Self { from, transport })
     }
 
     /// The development mailbox, if mails go there.
@@ -73,14 +79,14 @@ impl Delivery {
         let message = message(&self.from, id, to, mail, at).map_err(DeliveryError::Permanent)?;
         match &self.transport {
             Transport::Mailbox(mailbox) => put(mailbox, id, to, mail, at, &message).await,
-            Transport::Smtp(smtp) => match smtp.send(message).await {
+            Transport::Smtp(smtp) => match smtp.send(&message).await {
                 Ok(reply) => Ok(text_of(&reply)),
                 Err(refusal) => Err(classify(smtp, &refusal).await),
             },
         }
     }
 
-    /// Whether the server accepts mail, without sending one; if not, why.
+    /// Whether the server takes mails from us, without sending one; if not, why.
     pub async fn probe(&self) -> Result<(), String> {
         match &self.transport {
             Transport::Mailbox(_) => Ok(()),
@@ -94,7 +100,6 @@ impl Delivery {
 fn message(from: &Address, id: Uuid, to: &str, mail: &MailContent, at: DateTime<Utc>) -> Result<Message, String> {
     let address = user::deliverable(to).and_then(|address| address.parse().ok());
     let address = address.ok_or("the address cannot be mailed")?;
-    let from = in_ascii(from);
     let part = |content_type: ContentType, body: &str| SinglePart::builder().header(content_type).body(body.to_owned());
     Message::builder()
         .from(from.clone())
@@ -124,16 +129,22 @@ fn text_of(reply: &Response) -> String {
     clean(&format!("{} {}", reply.code(), lines.join(" ")))
 }
 
-/// Decides whether the server or the mail was the problem. The reply alone does not tell: a greeting, a refused password
-/// and a refused recipient can all be 5xx. But a server that still accepts commands is there.
+/// Decides what a refusal means for the mail. Before a recipient is named, the reply alone does not tell: a connection
+/// that was open for long is refused too. But where a new connection gets no further either, the server is away.
 async fn classify(smtp: &Smtp, refusal: &Refusal) -> DeliveryError {
     let reason = clean(&refusal.to_string());
+    match refusal.concern() {
+        Concern::Recipient { is_permanent: true } => return DeliveryError::Permanent(reason),
+        Concern::Recipient { is_permanent: false } => return DeliveryError::Temporary(reason),
+        Concern::Us => return DeliveryError::Refused(reason),
+        Concern::Address | Concern::Unknown => {}
+    }
     if let Refusal::Away(_) = refusal {
         return DeliveryError::ServerAway(reason);
     }
     match smtp.probe().await {
         Err(away) => DeliveryError::ServerAway(clean(&away.to_string())),
-        Ok(()) if refusal.is_permanent() => DeliveryError::Permanent(reason),
+        Ok(()) if refusal.concern() == Concern::Address => DeliveryError::Permanent(reason),
         Ok(()) => DeliveryError::Temporary(reason),
     }
 }

@@ -41,6 +41,8 @@ pub enum MailHealth {
     Ok,
     /// Mails wait for the server.
     ServerAway,
+    /// The server is there, but the last mail was refused for a reason of its own or of ours. Each waits by itself.
+    Refused,
 }
 
 /// Clones are handles of one worker.
@@ -64,6 +66,8 @@ struct Inner {
     parts: MailerParts,
     waker: MailWaker,
     is_server_away: AtomicBool,
+    /// Since the last mail that the server took.
+    is_refused: AtomicBool,
 }
 
 enum Outcome {
@@ -76,7 +80,8 @@ enum Outcome {
 impl Mailer {
     /// A worker that does nothing until [`Mailer::run`].
     pub fn new(parts: MailerParts) -> Self {
-        Self { inner: Arc::new(Inner { parts, waker: MailWaker::default(), is_server_away: AtomicBool::new(false) }) }
+        let (is_server_away, is_refused) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { parts, waker: MailWaker::default(), is_server_away, is_refused }) }
     }
 
     pub fn waker(&self) -> MailWaker {
@@ -93,7 +98,13 @@ impl Mailer {
     }
 
     pub fn health(&self) -> MailHealth {
-        if self.inner.is_server_away.load(Ordering::Relaxed) { MailHealth::ServerAway } else { MailHealth::Ok }
+        if self.inner.is_server_away.load(Ordering::Relaxed) {
+            MailHealth::ServerAway
+        } else if self.inner.is_refused.load(Ordering::Relaxed) {
+            MailHealth::Refused
+        } else {
+            MailHealth::Ok
+        }
     }
 
     /// Delivers mails until the future is dropped. Those that are being sent then are sent again later.
@@ -196,7 +207,12 @@ impl Inner {
         match self.parts.compose(&mail).await {
             Ok(Composed::Send { to, content }) => {
                 match self.parts.delivery.send(mail.id, &to, &content, self.parts.clock.now()).await {
-                    Ok(reply) => Outcome::Done(reply),
+                    Ok(reply) => {
+                        if self.is_refused.swap(false, Ordering::Relaxed) {
+                            log::info!("the mail server takes mails again");
+                        }
+                        Outcome::Done(reply)
+                    }
                     Err(error) => Outcome::Failed(error),
                 }
             }
@@ -215,6 +231,11 @@ impl Inner {
         {
             log::warn!("the mail server accepts no mail, all mails wait for it: {reason}");
         }
+        if let Outcome::Failed(DeliveryError::Refused(reason)) = &outcome
+            && !self.is_refused.swap(true, Ordering::Relaxed)
+        {
+            log::warn!("the mail server refuses a mail, and not because of its recipient: {reason}");
+        }
         let finished = self.parts.db.transaction(async |conn| {
             if let Outcome::Failed(_) = &outcome {
                 limits::release_send(conn, *id).await?;
@@ -231,7 +252,7 @@ impl Inner {
                 Outcome::Failed(DeliveryError::ServerAway(reason)) => {
                     outbox::set_delayed(conn, mail, next_attempt_at(now, *attempts), reason, true).await
                 }
-                Outcome::Failed(DeliveryError::Temporary(reason))
+                Outcome::Failed(DeliveryError::Temporary(reason) | DeliveryError::Refused(reason))
                     if now - mail.queued_at < RETRY_FOR || *attempts < MIN_ATTEMPTS =>
                 {
                     let due_at = next_attempt_at(now, *attempts);

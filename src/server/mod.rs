@@ -29,7 +29,7 @@ use crate::config::{Config, ConfigError, Settings};
 use crate::db::{Db, DbError};
 use crate::http::edge;
 use crate::link::Links;
-use crate::mail::{Delivery, MailTemplateError, MailTemplates, Mailer, MailerParts};
+use crate::mail::{Delivery, MailTemplateError, MailTemplates, Mailer, MailerParts, SmtpUrlError};
 use crate::password::{Hasher, PasswordPolicy};
 use crate::session::SessionCookies;
 use crate::templates::Templates;
@@ -63,7 +63,7 @@ pub enum StartError {
     Database(DbError),
     /// An invalid SMTP URL.
     #[error("SMTP_URL: {0}")]
-    Smtp(#[from] lettre::transport::smtp::Error),
+    Smtp(#[from] SmtpUrlError),
     /// An invalid mail template.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] MailTemplateError),

@@ -178,7 +178,8 @@ async fn replies_are_stored_without_control_characters_and_shortened() {
     let nasty = format!("taken\0as \u{1b}[31m 1\u{7}{}", "x".repeat(700));
     for (moment, code, state) in [
         (Moment::FinalDot, "250", "sent"),
-        (Moment::FinalDot, "554", "failed"),
+        (Moment::Rcpt, "550", "failed"),
+        (Moment::FinalDot, "554", "queued"),
         (Moment::Rcpt, "452", "queued"),
         (Moment::Greeting, "421", "queued"),
     ] {

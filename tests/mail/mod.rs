@@ -10,6 +10,7 @@ mod faults_tls;
 mod golden;
 mod limits;
 mod outage;
+mod refusals;
 mod shared_queue;
 mod smtp;
 

@@ -143,6 +143,11 @@ impl SmtpCatcher {
         Self::open(encryption, TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
+    /// A server without TLS that listens here.
+    pub fn on(listener: TcpListener) -> Self {
+        Self::open(Encryption::None, listener)
+    }
+
     fn open(encryption: Encryption, listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::new(encryption));

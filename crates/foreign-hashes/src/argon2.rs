@@ -30,7 +30,9 @@ pub(crate) fn with_length(prefix: &str, digest: &str) -> String {
 
 /// The reverse of [`with_length`].
 pub(crate) fn without_length(setting: &str) -> &str {
-    setting.rsplit_once('~').filter(|(head, _)| head.ends_with('$')).map_or(setting, |(head, _)| head)
+    // A salt of another scheme may have the sign in it.
+    let has_length = |head: &str| head.ends_with('$') && is_argon2(head);
+    setting.rsplit_once('~').filter(|(head, _)| has_length(head)).map_or(setting, |(head, _)| head)
 }
 
 /// Also behind the secret of an application.

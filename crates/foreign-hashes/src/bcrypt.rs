@@ -6,11 +6,13 @@
 //! | `$bcrypt-sha256$v=2,t=2b,r=12$…` (passlib 1.7.3 and later) | HMAC-SHA-256 with the salt as its key |
 //! | `$bcrypt-sha256$2b,12$…` (passlib before that) | SHA-256 in base64 |
 //! | `bcrypt_sha256$$2b$12$…` (Django) | SHA-256 in hexadecimal |
+//! | `$wp$2y$10$…` (WordPress 6.8 and later) | HMAC-SHA-384 of the trimmed password, with the key `wp-sha384` |
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384};
 
 use crate::encoding::Encoding;
+use crate::phpass::trimmed_as_by_php;
 use crate::{BadHash, Effort, Read, Scheme, boxed, number};
 
 /// 2^16 rounds: five seconds.
@@ -30,6 +32,7 @@ enum Key {
     /// The key of the HMAC is the salt as it is written.
     HmacSha256(String),
     Sha256(Encoding),
+    WordPress,
 }
 
 pub(crate) fn read(setting: &str) -> Read {
@@ -38,6 +41,9 @@ pub(crate) fn read(setting: &str) -> Read {
     }
     if let Some(rest) = setting.strip_prefix("bcrypt_sha256$$2b$") {
         return boxed(crypt(Key::Sha256(Encoding::Hex), rest));
+    }
+    if let Some(rest) = setting.strip_prefix("$wp$2y$") {
+        return boxed(crypt(Key::WordPress, rest));
     }
     let setting = setting.strip_prefix("bcrypt$").unwrap_or(setting);
     let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|version| setting.strip_prefix(version))?;
@@ -92,6 +98,11 @@ impl Scheme for Bcrypt {
             Key::HmacSha256(salt) => {
                 let mac = Hmac::<Sha256>::new_from_slice(salt.as_bytes()).ok()?;
                 Encoding::Base64.encode(&mac.chain_update(password).finalize().into_bytes())
+            }
+            Key::WordPress => {
+                let mac = Hmac::<Sha384>::new_from_slice(b"wp-sha384").ok()?;
+                let mac = mac.chain_update(trimmed_as_by_php(password));
+                Encoding::Base64.encode(&mac.finalize().into_bytes())
             }
             Key::Sha256(encoding) => encoding.encode(&Sha256::digest(password)),
         }

@@ -40,32 +40,72 @@ pub(crate) enum Encoding {
     Adapted,
     /// bcrypt's own.
     Bcrypt,
+    /// phpass' own: the first byte is the lowest, see [`PHPASS`].
+    Phpass,
+    /// The same without the last character, which is always `.`: Drupal cuts its hashes.
+    Drupal,
 }
 
 impl Encoding {
     pub(crate) fn encode(self, bytes: &[u8]) -> String {
-        match self.base64() {
-            Some(base64) => base64.encode(bytes),
-            None => hex::encode(bytes),
+        match (self, self.base64()) {
+            (_, Some(base64)) => base64.encode(bytes),
+            (Self::Phpass, _) => phpass_encode(bytes),
+            (Self::Drupal, _) => {
+                let mut text = phpass_encode(bytes);
+                text.pop();
+                text
+            }
+            _ => hex::encode(bytes),
         }
     }
 
     /// `what` names the text in the error.
     pub(crate) fn decode(self, text: &str, what: &'static str) -> Result<Vec<u8>, BadHash> {
-        let decoded = match self.base64() {
-            Some(base64) => base64.decode(text).ok(),
-            None => hex::decode(text).ok(),
+        let decoded = match (self, self.base64()) {
+            (_, Some(base64)) => base64.decode(text).ok(),
+            (Self::Phpass, _) => phpass_decode(text),
+            (Self::Drupal, _) => phpass_decode(&format!("{text}.")),
+            _ => hex::decode(text).ok(),
         };
         decoded.ok_or(BadHash::Malformed(what))
     }
 
     fn base64(self) -> Option<GeneralPurpose> {
         match self {
-            Self::Hex => None,
+            Self::Hex | Self::Phpass | Self::Drupal => None,
             Self::Base64 => Some(PADDED),
             Self::Phc => Some(UNPADDED),
             Self::Adapted => Some(ADAPTED_UNPADDED),
             Self::Bcrypt => Some(BCRYPT_UNPADDED),
         }
     }
+}
+
+/// The characters of phpass, by their value.
+const PHPASS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The value of a character of phpass.
+pub(crate) fn phpass_value(character: u8) -> Option<u32> {
+    PHPASS.iter().position(|known| *known == character).and_then(|value| u32::try_from(value).ok())
+}
+
+fn phpass_encode(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let value = chunk.iter().rev().fold(0u32, |value, byte| value << 8 | u32::from(*byte));
+        text.extend((0..=chunk.len()).map(|at| char::from(PHPASS[(value >> (6 * at) & 63) as usize])));
+    }
+    text
+}
+
+fn phpass_decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for chunk in text.as_bytes().chunks(4) {
+        let values: Option<Vec<u32>> = chunk.iter().map(|character| phpass_value(*character)).collect();
+        let value = values?.iter().rev().fold(0u32, |value, digit| value << 6 | digit);
+        let [first, second, third, _] = value.to_le_bytes();
+        bytes.extend_from_slice([first, second, third].get(..chunk.len() - 1).filter(|bytes| !bytes.is_empty())?);
+    }
+    Some(bytes)
 }

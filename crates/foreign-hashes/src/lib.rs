@@ -16,7 +16,15 @@
 //! | argon2-cffi, fastapi-users | `$argon2id$…`, `$argon2i$…`, `$argon2d$…` | Argon2 |
 //! | Flask-Security | passlib's forms, with a [`ForeignSecret`] | |
 //! | Devise | `$2a$…`, with a [`ForeignSecret`] if a pepper is set | bcrypt |
+//! | | the same without a salt, with [`ForeignSecret::FlaskSecuritySingleHash`] | of the password in NFKD |
 //! | better-auth | `<salt>:<key>` in hexadecimal | scrypt |
+//! | WordPress | `$P$…`; from 6.8 on `$wp$2y$…` | phpass; bcrypt of an HMAC-SHA-384 |
+//! | phpBB, Drupal 7 | `$H$…`, `$S$…` | phpass with MD5, with SHA-512 |
+//! | Laravel | `$2y$…` | bcrypt |
+//! | Firebase | `$fbscrypt$v=1,n=…,r=…,p=1,ss=…,sk=…$…` | Firebase's scrypt |
+//! | ASP.NET Identity 2 and 3 | base64 | PBKDF2 |
+//! | Spring Security | `{bcrypt}$2a$…`, `{argon2}…`, `{pbkdf2}…` | bcrypt, Argon2, PBKDF2 |
+//! | Keycloak | `keycloak$pbkdf2-sha256$<iterations>$<salt>$<value>` | PBKDF2 |
 //!
 //! # Example
 //!
@@ -48,12 +56,15 @@
 //!   plain bcrypt hash, as bcrypt would take `P\0P` for `P`.
 //! - A hash can take seconds: call [`Setting::hash`] and [`verify`] off your async threads. Hashes that would take more
 //!   are refused ([`BadHash::TooCostly`]), so that a line of imported text cannot stop your logins: bcrypt above cost 16,
-//!   PBKDF2 above 5,000,000 rounds, scrypt and Argon2 above 256 MiB of memory or 4 GiB of memory traffic.
+//!   PBKDF2 above 5,000,000 rounds, phpass above cost 22, scrypt and Argon2 above 256 MiB of memory or 4 GiB of memory traffic.
 
 mod argon2;
 mod bcrypt;
 mod encoding;
+mod firebase;
 mod pbkdf2;
+mod phpass;
+mod rewrite;
 mod scrypt;
 mod secret;
 
@@ -161,6 +172,7 @@ pub fn parse_hash(text: &str) -> Result<(String, Setting), BadHash> {
     if text.is_empty() || text.starts_with('!') {
         return Err(BadHash::NoPassword);
     }
+    let text = &*rewrite::rewrite(text)?;
     let (prefix, digest) = split(text).ok_or(BadHash::UnknownScheme)?;
     let setting = Setting::parse(&argon2::with_length(prefix, digest))?;
     let (encoding, length) = setting.scheme.digest_form();
@@ -203,7 +215,7 @@ fn read(setting: &str) -> Result<Arc<dyn Scheme>, BadHash> {
     if setting.chars().any(char::is_control) {
         return Err(BadHash::Malformed("a control character"));
     }
-    let families = [bcrypt::read, pbkdf2::read, scrypt::read, argon2::read, secret::read];
+    let families = [bcrypt::read, pbkdf2::read, scrypt::read, argon2::read, secret::read, phpass::read, firebase::read];
     families.iter().find_map(|read| read(setting)).unwrap_or(Err(BadHash::UnknownScheme))
 }
 
@@ -213,6 +225,9 @@ fn boxed<S: Scheme + 'static>(scheme: Result<S, BadHash>) -> Read {
 
 /// Splits a stored hash before its digest, which follows the last separator.
 fn split(text: &str) -> Option<(&str, &str)> {
+    if let Some(parts) = phpass::split(text) {
+        return Some(parts);
+    }
     let end = text.rfind(['$', ':'])? + 1;
     // Plain bcrypt has no separator between 22 characters of salt and 31 of digest. No base64 and no hex has 53 characters.
     let end = if text.len() - end == 53 { end + 22 } else { end };

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::encoding::Encoding;
 use crate::{BadHash, Effort, MAX_MEMORY, MAX_MEMORY_TRAFFIC, Read, Scheme, boxed, number};
 
-struct Scrypt {
+pub(crate) struct Scrypt {
     params: Params,
     traffic: u64,
     salt: Vec<u8>,
@@ -72,7 +72,12 @@ fn logarithm(n: u32) -> Result<u32, BadHash> {
     if n.is_power_of_two() { Ok(n.ilog2()) } else { Err(BadHash::Malformed("N is no power of two")) }
 }
 
-fn scrypt(log_n: u32, (r, p): (&str, &str), salt: Vec<u8>, digest_form: (Encoding, usize)) -> Result<Scrypt, BadHash> {
+pub(crate) fn scrypt(
+    log_n: u32,
+    (r, p): (&str, &str),
+    salt: Vec<u8>,
+    digest_form: (Encoding, usize),
+) -> Result<Scrypt, BadHash> {
     let malformed = BadHash::Malformed("its numbers");
     let (r, p) = (number(r)?, number(p)?);
     if log_n == 0 || r == 0 || p == 0 {

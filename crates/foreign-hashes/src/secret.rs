@@ -1,5 +1,5 @@
-//! Hashes that need a secret of the application that made them: Devise's pepper, Flask-Security's
-//! `SECURITY_PASSWORD_SALT`.
+//! Hashes of a text that an application makes of the password: with Devise's pepper, with Flask-Security's
+//! `SECURITY_PASSWORD_SALT`, or in NFKD.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::encoding::Encoding;
 use crate::{BadHash, Effort, Read, Scheme, boxed};
 
-/// A secret that an application mixes into its passwords before it hashes them.
+/// What an application does to its passwords before it hashes them, mostly with a secret.
 ///
 /// [`ForeignSecret::wrap`] writes it before the hash, as in `devise:<base64>:$2a$12$…`. Store the hash in this form. The
 /// secret is then as exposed as the hash is, so replace such hashes by your own when their users sign in.
@@ -21,10 +21,13 @@ pub enum ForeignSecret {
     DevisePepper(String),
     /// Flask-Security's `SECURITY_PASSWORD_SALT`, the key of an HMAC-SHA-512 of the password in NFKD.
     FlaskSecuritySalt(String),
+    /// No secret: Flask-Security with `SECURITY_PASSWORD_SINGLE_HASH` only makes the password NFKD.
+    FlaskSecuritySingleHash,
 }
 
 const DEVISE: &str = "devise:";
 const FLASK_SECURITY: &str = "flask-security:";
+const NFKD: &str = "nfkd:";
 
 impl ForeignSecret {
     /// Writes this secret before a hash of the application.
@@ -35,6 +38,7 @@ impl ForeignSecret {
         let (name, secret, form) = match self {
             Self::DevisePepper(pepper) => (DEVISE, pepper, "$2"),
             Self::FlaskSecuritySalt(salt) => (FLASK_SECURITY, salt, "$"),
+            Self::FlaskSecuritySingleHash => return hash.starts_with('$').then(|| format!("{NFKD}{hash}")),
         };
         let secret = Encoding::Phc.encode(secret.as_bytes());
         hash.starts_with(form).then(|| format!("{name}{secret}:{hash}"))
@@ -44,6 +48,7 @@ impl ForeignSecret {
     fn mix(&self, password: &str) -> Option<String> {
         match self {
             Self::DevisePepper(pepper) => Some(format!("{password}{pepper}")),
+            Self::FlaskSecuritySingleHash => Some(password.nfkd().collect()),
             Self::FlaskSecuritySalt(salt) => {
                 // NFKD is the default of SECURITY_PASSWORD_NORMALIZE_FORM.
                 let normal: String = password.nfkd().collect();
@@ -66,6 +71,9 @@ struct Wrapped {
 }
 
 pub(crate) fn read(setting: &str) -> Read {
+    if let Some(inner) = setting.strip_prefix(NFKD) {
+        return boxed(read_inner(ForeignSecret::FlaskSecuritySingleHash, inner));
+    }
     let (make, rest): (fn(String) -> ForeignSecret, _) = match setting.strip_prefix(DEVISE) {
         Some(rest) => (ForeignSecret::DevisePepper, rest),
         None => (ForeignSecret::FlaskSecuritySalt, setting.strip_prefix(FLASK_SECURITY)?),
@@ -77,11 +85,15 @@ fn read_wrapped(make: fn(String) -> ForeignSecret, rest: &str) -> Result<Wrapped
     let malformed = BadHash::Malformed("its secret");
     let (secret, inner) = rest.split_once(':').ok_or(malformed)?;
     let secret = String::from_utf8(Encoding::Phc.decode(secret, "its secret")?).map_err(|_| malformed)?;
+    read_inner(make(secret), inner)
+}
+
+fn read_inner(secret: ForeignSecret, inner: &str) -> Result<Wrapped, BadHash> {
     // One secret only, and only before the forms that `wrap` takes: else nesting would have no end.
     if !inner.starts_with('$') {
         return Err(BadHash::UnknownScheme);
     }
-    Ok(Wrapped { secret: make(secret), inner: crate::read(inner)? })
+    Ok(Wrapped { secret, inner: crate::read(inner)? })
 }
 
 impl Scheme for Wrapped {

@@ -145,3 +145,11 @@ fn a_secret_does_not_show_itself() {
     let (_, setting) = parse_hash(&secret.wrap(&format!("$2a$04${}", ".".repeat(53))).unwrap()).unwrap();
     assert_eq!(format!("{setting:?}"), "Setting(Effort { algorithm: \"bcrypt\", amount: 4 })");
 }
+
+#[test]
+fn a_salt_may_begin_with_the_sign_that_precedes_a_length() {
+    let werkzeug = format!("pbkdf2:sha256:1000$~8ZCG8Uc9T91ZJtQ${}", "0".repeat(64));
+    let (stored, setting) = parse_hash(&werkzeug).unwrap();
+    assert_eq!((stored.as_str(), setting.as_str()), (werkzeug.as_str(), "pbkdf2:sha256:1000$~8ZCG8Uc9T91ZJtQ$"));
+    assert!(setting.hash("x").starts_with(setting.as_str()));
+}

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::audit::{Actor, EventKind};
 use crate::db::Connection;
 use crate::db::schema::{addresses, users};
+use crate::password::PasswordHash;
 use crate::user::users::{delete_surplus, delete_unconfirmed_of};
 use crate::user::{Username, addresses as address_queries, new_credential_version};
 
@@ -128,7 +129,7 @@ async fn insert(conn: &mut Connection, batch: &[&ImportedUser], now: DateTime<Ut
          inserted as (insert into users (id, email, email_canonical, username, username_canonical, password_hash, \
          confirmed_at, disabled_at, created_at, password_set_at, credential_version) \
          select id, email, email_canonical, username, username_canonical, password_hash, confirmed_at, disabled_at, \
-         created_at, created_at, credential_version from imported \
+         created_at, case when password_hash is not null then created_at end, credential_version from imported \
          on conflict do nothing returning id, email_canonical), \
          recorded as (insert into account_events (id, user_id, kind, actor, at) \
          select event_id, id, $12, $13, $14 from inserted join imported using (id)) \
@@ -139,7 +140,7 @@ async fn insert(conn: &mut Connection, batch: &[&ImportedUser], now: DateTime<Ut
     .bind::<Array<Text>, _>(each(batch, |user| user.email.canonical()))
     .bind::<Array<Nullable<Text>>, _>(each(batch, |user| user.username.as_ref().map(Username::as_typed)))
     .bind::<Array<Nullable<Text>>, _>(each(batch, |user| user.username.as_ref().map(Username::canonical)))
-    .bind::<Array<Text>, _>(each(batch, |user| user.hash.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(each(batch, |user| user.hash.as_ref().map(PasswordHash::as_str)))
     .bind::<Array<Nullable<Timestamptz>>, _>(each(batch, |user| user.confirmed_at))
     .bind::<Array<Nullable<Timestamptz>>, _>(each(batch, |user| user.disabled_at))
     .bind::<Array<Timestamptz>, _>(each(batch, |user| user.created_at))
@@ -163,17 +164,20 @@ async fn join(conn: &mut Connection, user: &ImportedUser, shared: &str, now: Dat
         .await?;
     let is_owned = accounts.iter().any(|(is_confirmed, _)| *is_confirmed);
     let takes_over = !is_owned && (user.confirmed_at.is_some() || accounts.is_empty());
-    // Registrations of one address share their parameters: several of them come from an export of this service.
-    let is_one_more = user.confirmed_at.is_none()
-        && user.has_id
-        && user.parameters.as_str() == shared
-        && accounts.iter().all(|(_, hash)| hash.as_deref() != Some(user.hash.as_str()));
+    // Registrations of one address share their parameters: several of them come from an export of this service. Accounts
+    // without a password fit any.
+    let sets_parameters = user.hash.is_some() && accounts.iter().all(|(_, hash)| hash.is_none());
+    let is_known = |hash: &PasswordHash| accounts.iter().any(|(_, known)| known.as_deref() == Some(hash.as_str()));
+    let fits = user.hash.is_none() || sets_parameters || user.parameters.as_str() == shared;
+    let is_one_more = user.confirmed_at.is_none() && user.has_id && fits && !user.hash.as_ref().is_some_and(is_known);
     if !takes_over && !is_one_more {
         return Ok(Outcome::AlreadyThere);
     }
     let joined = conn.transaction(async |conn| {
         if takes_over {
             delete_unconfirmed_of(conn, canonical).await?;
+        }
+        if takes_over || sets_parameters {
             address_queries::set_parameters(conn, canonical, &user.parameters).await?;
         }
         if insert(conn, &[user], now).await?.is_empty() {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::password::{ForeignSecret, HashParameters, PasswordHash};
+use crate::password::{BadHash, ForeignSecret, HashParameters, PasswordHash};
 use crate::user::{Email, UNCONFIRMED_TTL, UserId, Username};
 
 use super::Refusal;
@@ -37,7 +37,9 @@ pub struct ImportedUser {
     pub(super) has_id: bool,
     pub(super) email: Email,
     pub(super) username: Option<Username>,
-    pub(super) hash: PasswordHash,
+    /// `None` for an account without a password.
+    pub(super) hash: Option<PasswordHash>,
+    /// Those of the hash. Without one, a new address gets these.
     pub(super) parameters: HashParameters,
     pub(super) confirmed_at: Option<DateTime<Utc>>,
     pub(super) disabled_at: Option<DateTime<Utc>>,
@@ -45,14 +47,20 @@ pub struct ImportedUser {
 }
 
 impl ImportedUser {
-    /// Reads a line, without its end. `secret` is what the application that it comes from mixes into passwords.
-    pub fn read(line: &[u8], secret: Option<&ForeignSecret>, now: DateTime<Utc>) -> Result<Self, Refusal> {
+    /// Reads a line, without its end. `secret` is what the application that it comes from mixes into passwords, and
+    /// `bcrypt_cost` that of our own hashes.
+    pub fn read(
+        line: &[u8],
+        secret: Option<&ForeignSecret>,
+        bcrypt_cost: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Refusal> {
         let members = members(line)?;
         let email = Email::parse(&text(members.email, "email")?.ok_or(Refusal::Kind("email", "there"))?)?;
         let username = text(members.username, "username")?.map(|name| Username::parse(&name)).transpose()?;
-        let hash = text(members.password_hash, "password_hash")?.ok_or(Refusal::Kind("password_hash", "there"))?;
-        let hash = secret.and_then(|secret| secret.wrap(&hash)).unwrap_or(hash);
-        let (hash, parameters) = PasswordHash::parse(&hash)?;
+        let hash = hash(text(members.password_hash, "password_hash")?, secret)?;
+        let (hash, parameters) = hash
+            .map_or_else(|| (None, HashParameters::random(bcrypt_cost)), |(hash, parameters)| (Some(hash), parameters));
         let id = text(members.id, "id")?;
         let id = id.map(|id| Uuid::parse_str(&id).map_err(|_| Refusal::Kind("id", "a UUID"))).transpose()?;
         let created_at = time(members.created_at, "created_at", now)?.unwrap_or(now);
@@ -99,6 +107,19 @@ fn members(line: &[u8]) -> Result<Members, Refusal> {
     })
 }
 
+/// `None` for an account without a password: no text, an empty one, or Django's `!…`.
+fn hash(
+    text: Option<String>,
+    secret: Option<&ForeignSecret>,
+) -> Result<Option<(PasswordHash, HashParameters)>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    let text = secret.and_then(|secret| secret.wrap(&text)).unwrap_or(text);
+    match PasswordHash::parse(&text) {
+        Err(BadHash::NoPassword) => Ok(None),
+        parsed => Ok(Some(parsed?)),
+    }
+}
+
 /// `null` counts as absent.
 fn text(member: Option<Value>, name: &'static str) -> Result<Option<String>, Refusal> {
     match member {
@@ -122,20 +143,19 @@ mod tests {
     const HASH: &str = "$2b$12$0123456789abcdefABCDEOaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
     fn refusal(line: &str) -> String {
-        ImportedUser::read(line.as_bytes(), None, Utc::now()).err().unwrap_or_else(|| panic!("{line}")).to_string()
+        ImportedUser::read(line.as_bytes(), None, 4, Utc::now()).err().unwrap_or_else(|| panic!("{line}")).to_string()
     }
 
     #[test]
     fn a_line_is_refused_with_its_reason_and_without_its_values() {
         let with = |more: &str| format!(r#"{{"email": "ada@example.com", "password_hash": "{HASH}"{more}}}"#);
-        assert!(ImportedUser::read(with("").as_bytes(), None, Utc::now()).is_ok());
+        assert!(ImportedUser::read(with("").as_bytes(), None, 4, Utc::now()).is_ok());
         let cases = [
             ("{", "is not JSON (column 1)"),
             ("nothing", "is not JSON (column 2)"),
             ("[1]", "is not a JSON object"),
             ("null", "is not a JSON object"),
             ("{}", "email: must be there"),
-            (r#"{"email": "ada@example.com"}"#, "password_hash: must be there"),
             (r#"{"email": 7}"#, "email: must be text"),
             (r#"{"email": "ada"}"#, "email: must be an email address such as ada@example.com"),
             (r#"{"email": "a@x.org", "password_hash": ["secret"]}"#, "password_hash: must be text"),
@@ -162,9 +182,20 @@ mod tests {
         }
         assert_eq!(refusal(&with(&format!(r#", "{}\u001b[2J": 1"#, "x".repeat(500)))).len(), 80);
         assert!(
-            ImportedUser::read(b"{\"email\": \"\xff\"}", None, Utc::now())
+            ImportedUser::read(b"{\"email\": \"\xff\"}", None, 4, Utc::now())
                 .is_err_and(|error| error == Refusal::NotUtf8)
         );
+    }
+
+    #[test]
+    fn a_line_without_a_usable_password_has_none() {
+        for more in ["", r#", "password_hash": null"#, r#", "password_hash": """#, r#", "password_hash": "!Xr4cmSL2""#]
+        {
+            let line = format!(r#"{{"email": "ada@example.com"{more}}}"#);
+            let user =
+                ImportedUser::read(line.as_bytes(), None, 4, Utc::now()).unwrap_or_else(|error| panic!("{error}"));
+            assert!(user.hash.is_none() && user.parameters.is_current(4), "{line}");
+        }
     }
 
     #[test]
@@ -172,7 +203,7 @@ mod tests {
         let now = Utc::now();
         let read = |more: &str| {
             let line = format!(r#"{{"email": "ada@example.com", "password_hash": "{HASH}", {more}}}"#);
-            ImportedUser::read(line.as_bytes(), None, now).unwrap_or_else(|error| panic!("{error}"))
+            ImportedUser::read(line.as_bytes(), None, 4, now).unwrap_or_else(|error| panic!("{error}"))
         };
         let old = r#""created_at": "2020-01-01T00:00:00+02:00""#;
         assert_eq!(read(old).created_at.to_rfc3339(), "2019-12-31T22:00:00+00:00");

@@ -3,9 +3,11 @@
 //! A confirmed line takes its address as a confirmation would: the admin vouches for it. If a line could take an address
 //! or an id that another account has, importing a foreign file would hand over accounts.
 
+mod dry_run;
 mod insert;
 mod line;
 
+pub use dry_run::DryRun;
 pub use insert::insert_batch;
 pub use line::{ImportedUser, MAX_LINE};
 

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use chrono::Utc;
 use clap::Args;
-use diesel::result::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
-use vestibule::account::import::{Batch, ImportedUser, MAX_LINE, Outcome, Refusal, insert_batch};
+use vestibule::account::import::{Batch, DryRun, ImportedUser, MAX_LINE, Outcome, Refusal, insert_batch};
 use vestibule::config::{Secret, Settings};
 use vestibule::db::{Db, DbError};
 use vestibule::password::ForeignSecret;
@@ -22,7 +21,7 @@ const TRIES: u32 = 5;
 /// How many batches are read ahead while the database works.
 const AHEAD: usize = 2;
 
-/// The file has one JSON object per line with email and password_hash, and optionally username, confirmed (default: true)
+/// The file has one JSON object per line with email, and optionally password_hash, username, confirmed (default: true)
 /// or confirmed_at, disabled_at, created_at and id (a UUID)
 #[derive(Args)]
 pub(super) struct Import {
@@ -38,6 +37,9 @@ pub(super) struct Import {
     #[arg(long, env, hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     #[arg(conflicts_with = "devise_pepper")]
     flask_security_salt: Option<Secret>,
+    /// The hashes come from Flask-Security with SECURITY_PASSWORD_SINGLE_HASH: of the password in NFKD, without the salt
+    #[arg(long, conflicts_with_all = ["devise_pepper", "flask_security_salt"])]
+    flask_security_single_hash: bool,
 }
 
 fn secret(text: &str) -> Result<Secret, String> {
@@ -66,22 +68,29 @@ impl Import {
         let secret = self.devise_pepper.map(|pepper| ForeignSecret::DevisePepper(pepper.reveal().to_owned()));
         let secret =
             secret.or(self.flask_security_salt.map(|salt| ForeignSecret::FlaskSecuritySalt(salt.reveal().to_owned())));
+        let secret = secret.or(self.flask_security_single_hash.then_some(ForeignSecret::FlaskSecuritySingleHash));
 
         let bar = progress_bar(length);
         let (sender, mut chunks) = mpsc::channel(AHEAD);
         // Not a thread of the runtime, which would wait for it: standard input can take forever.
+        let cost = settings.bcrypt_cost;
         std::thread::Builder::new().name("reader".into()).spawn(move || {
-            if let Err(error) = read(input, secret.as_ref(), &sender) {
+            let parse = |line: &[u8]| ImportedUser::read(line, secret.as_ref(), cost, Utc::now());
+            if let Err(error) = read(input, parse, &sender) {
                 let _ = sender.blocking_send(Err(error));
             }
         })?;
         let mut summary = Summary::default();
+        let mut target = match self.dry_run {
+            true => Target::DryRun(Box::new(DryRun::new(db.connect_alone().await?).await?)),
+            false => Target::Database(db),
+        };
         while let Some(chunk) = chunks.recv().await {
             let Chunk { batch, refused, bytes } =
                 chunk.context("the file cannot be read to its end: run the import again")?;
-            let outcomes = insert(&db, &batch, self.dry_run).await.with_context(|| {
-                let line = batch.lines().next().unwrap_or_default();
-                format!("stopped at line {line}; the lines before it are imported: run the import again")
+            let outcomes = target.insert(&batch).await.with_context(|| {
+                let (line, imported) = (batch.lines().next().unwrap_or_default(), target.imported());
+                format!("stopped at line {line}{imported}: run the import again")
             })?;
             let refused = refused.into_iter().map(|(line, refusal)| (line, Outcome::Refused(refusal)));
             let mut outcomes: Vec<_> = batch.lines().zip(outcomes).chain(refused).collect();
@@ -147,7 +156,7 @@ fn progress_bar(length: Option<u64>) -> ProgressBar {
 /// Reads all lines, on a thread of its own. Ends early when the receiver is gone.
 fn read(
     mut input: Box<dyn BufRead + Send>,
-    secret: Option<&ForeignSecret>,
+    parse: impl Fn(&[u8]) -> Result<ImportedUser, Refusal>,
     chunks: &mpsc::Sender<io::Result<Chunk>>,
 ) -> io::Result<()> {
     let (mut chunk, mut number, mut line) = (Chunk::default(), 0, Vec::new());
@@ -160,7 +169,7 @@ fn read(
         number += 1;
         // A byte order mark, which some editors write.
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
-        let user = (!text.trim_ascii().is_empty()).then(|| ImportedUser::read(text, secret, Utc::now()));
+        let user = (!text.trim_ascii().is_empty()).then(|| parse(text));
         let is_full = match &user {
             Some(Ok(user)) => chunk.batch.is_full_for(user),
             _ => chunk.refused.len() >= 1000,
@@ -207,18 +216,36 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-/// One transaction, which a dry run rolls back. Tried again after a deadlock, or while the database is away.
-async fn insert(db: &Db, batch: &Batch, is_dry_run: bool) -> anyhow::Result<Vec<Outcome>> {
+/// Where batches go.
+enum Target {
+    Database(Db),
+    DryRun(Box<DryRun>),
+}
+
+impl Target {
+    async fn insert(&mut self, batch: &Batch) -> anyhow::Result<Vec<Outcome>> {
+        match self {
+            Self::Database(db) => insert(db, batch).await,
+            Self::DryRun(dry_run) => Ok(dry_run.insert(batch, Utc::now()).await?),
+        }
+    }
+
+    /// What to say of the lines before the one at which it stopped.
+    fn imported(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "; the lines before it are imported",
+            Self::DryRun(_) => "",
+        }
+    }
+}
+
+/// One transaction. Tried again after a deadlock, or while the database is away.
+async fn insert(db: &Db, batch: &Batch) -> anyhow::Result<Vec<Outcome>> {
     let mut tries = 0;
     loop {
-        let mut outcomes = Vec::new();
-        let inserted = db.transaction(async |conn| {
-            outcomes = insert_batch(conn, batch, Utc::now()).await?;
-            if is_dry_run { Err(Error::RollbackTransaction) } else { Ok(()) }
-        });
         tries += 1;
-        match inserted.await {
-            Ok(()) | Err(DbError::Query(Error::RollbackTransaction)) => return Ok(outcomes),
+        match db.transaction(async |conn| insert_batch(conn, batch, Utc::now()).await).await {
+            Ok(outcomes) => return Ok(outcomes),
             Err(DbError::Unavailable(_)) if tries < TRIES => {
                 tokio::time::sleep(std::time::Duration::from_secs(tries.into())).await;
             }

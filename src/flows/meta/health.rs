@@ -23,7 +23,7 @@ pub struct HealthChecks {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     database: Option<HealthStatus>,
-    /// `degraded` while mails wait for the mail server.
+    /// `degraded` while mails wait for the mail server, or it refuses them for another reason than their recipient.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     mail: Option<HealthStatus>,
@@ -52,7 +52,8 @@ pub async fn get_liveness() -> HttpResponse {
 
 /// Can the service serve?
 ///
-/// It can while its database answers, until it is about to stop. Without a mail server it is degraded: mails wait.
+/// It can while its database answers, until it is about to stop. Without a mail server that takes its mails
+/// it is degraded: they wait.
 #[utoipa::path(
     get, path = "/health/ready", tag = "operation",
     responses((status = 200, description = "It can serve", body = Health),
@@ -61,7 +62,7 @@ pub async fn get_liveness() -> HttpResponse {
 pub async fn get_readiness(app: web::Data<App>) -> HttpResponse {
     let mail = match app.mailer.health() {
         MailHealth::Ok => HealthStatus::Ok,
-        MailHealth::ServerAway => HealthStatus::Degraded,
+        MailHealth::ServerAway | MailHealth::Refused => HealthStatus::Degraded,
     };
     let ping = app.db.run(async |conn| diesel::sql_query("select 1").execute(conn).await);
     let database = if ping.await.is_ok() { HealthStatus::Ok } else { HealthStatus::Unavailable };
