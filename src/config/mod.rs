@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use lettre::message::Mailbox;
 use url::{Host, Url};
 
+pub(crate) use check::DEFAULT_COOKIE_NAME;
 pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 
@@ -106,6 +107,10 @@ pub struct Settings {
     /// Origins of your front-ends, comma-separated: CORS, and changes with a session cookie
     #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
     pub allowed_origins: Vec<String>,
+
+    /// Name of the session cookie; under https it gets the prefix __Host- (default: vestibule_session, __Host-session)
+    #[arg(long, env, value_name = "NAME", value_parser = value::cookie_name)]
+    pub cookie_name: Option<String>,
 
     /// SameSite attribute of the session cookie
     #[arg(long, env, value_name = "VALUE", default_value = "lax")]

@@ -159,6 +159,19 @@ pub fn smtp_url(text: &str) -> Result<Secret, String> {
     Ok(Secret(text.to_owned()))
 }
 
+/// Reads the name of a cookie: a token (RFC 6265, section 4.1.1) without one of the prefixes that browsers judge.
+pub fn cookie_name(text: &str) -> Result<String, String> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if text.is_empty() || !text.chars().all(is_token) {
+        return Err("must have only letters A-Z, digits and !#$%&'*+-.^_`|~ in it".into());
+    }
+    let lower = text.to_ascii_lowercase();
+    if ["__host-", "__secure-", "__http-"].iter().any(|prefix| lower.starts_with(prefix)) {
+        return Err("must have no prefix such as __Host-, which is added under https".into());
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads a lifetime such as `30m`, `12h`, `14d`: from a second to a year.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
@@ -235,6 +248,14 @@ mod tests {
         assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
         for wrong in ["*", "https://*.example.com", "null", "app.example.com", "https://app.example.com/path"] {
             assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_name_is_a_token_without_a_prefix() {
+        assert_eq!(cookie_name("my-app.session").unwrap(), "my-app.session");
+        for wrong in ["", "a b", "a=b", "a;b", "größe", "a\r\nb", "a\"b", "__Host-a", "__secure-a", "__Http-a"] {
+            assert!(cookie_name(wrong).is_err(), "{wrong:?}");
         }
     }
 
