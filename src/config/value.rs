@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use url::{Position, Url};
 
 /// The fewest bytes of a secret key: HMAC-SHA-256 asks as many as its output (RFC 7518, section 3.2).
@@ -35,15 +36,6 @@ impl From<String> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
-    }
-}
-
-/// Refuses what tokio-postgres cannot connect to: the service would wait for it forever.
-pub fn database_url(text: &str) -> Result<Secret, String> {
-    match text.parse::<tokio_postgres::Config>() {
-        _ if text.trim().is_empty() => Err("must not be empty".into()),
-        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
-        _ => Err("must be a postgres:// URL with a host".into()),
     }
 }
 
@@ -172,6 +164,15 @@ pub fn cookie_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Reads an address, with a name if there is one.
+pub fn mailbox(text: &str) -> Result<Mailbox, String> {
+    text.parse().map_err(|_| {
+        "must be an address such as Example <no-reply@example.com>; a name with . , : ; ( ) or @ in it needs quotes: \
+         \"Example, Inc.\" <no-reply@example.com>"
+            .into()
+    })
+}
+
 /// Reads a lifetime such as `30m`, `12h`, `14d`: from a second to a year.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
@@ -248,6 +249,15 @@ mod tests {
         assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
         for wrong in ["*", "https://*.example.com", "null", "app.example.com", "https://app.example.com/path"] {
             assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_sender_whose_name_needs_quotes_is_refused_with_an_example() {
+        let quoted = mailbox("\"Example, Inc.\" <no-reply@example.com>").unwrap();
+        assert_eq!(quoted.name.as_deref(), Some("Example, Inc."));
+        for wrong in ["Example, Inc. <no-reply@example.com>", "Ada (home) <ada@example.com>", "nobody", ""] {
+            assert!(mailbox(wrong).unwrap_err().contains("\"Example, Inc.\" <"), "{wrong}");
         }
     }
 
