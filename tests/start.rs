@@ -52,6 +52,8 @@ fn an_invalid_value_aborts_startup_with_one_line_that_names_the_setting() {
         ("REMEMBER_TTL", "400d"),
         ("REMEMBER_IDLE_TTL", "12"),
         ("PASSWORD_MIN_LENGTH", "4"),
+        ("ALLOWED_ORIGINS", "https://app.example.com,null"),
+        ("ALLOWED_ORIGINS", "file://"),
         ("COOKIE_NAME", "a session"),
         ("COOKIE_NAME", "__Host-session"),
         ("COOKIE_SAMESITE", "sometimes"),

@@ -5,6 +5,7 @@
 mod check;
 mod database_url;
 mod environment;
+mod origin;
 pub mod value;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,7 @@ pub(crate) use check::DEFAULT_COOKIE_NAME;
 pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
 pub use database_url::database_url;
 pub use environment::{ArgumentsError, matches};
+pub use origin::origin;
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 
 /// What can be set. `vestibule serve --help` prints these texts.
@@ -107,8 +109,8 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,
 
-    /// Origins of your front-ends, comma-separated: CORS, and changes with a session cookie
-    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
+    /// Origins of your front-ends and apps (capacitor://localhost), comma-separated: CORS, and changes with a session cookie
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub allowed_origins: Vec<String>,
 
     /// Name of the session cookie; under https it gets the prefix __Host- (default: vestibule_session, __Host-session)

@@ -127,16 +127,6 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Reads an origin, and writes it as browsers do. Refuses `*`, which would let every page act for every user. As a part of a
-/// host it would match nothing.
-pub fn origin(text: &str) -> Result<String, String> {
-    if text.contains('*') {
-        return Err("must name each origin in full, without *".into());
-    }
-    let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
-    Ok(url.origin().ascii_serialization())
-}
-
 /// Reads an `smtp` or `smtps` URL.
 pub fn smtp_url(text: &str) -> Result<Secret, String> {
     let url = Url::parse(text).map_err(|_| "must be an smtp:// or smtps:// URL")?;
@@ -241,14 +231,6 @@ mod tests {
         assert!(public_url("http://localhost:8080/").is_ok());
         for wrong in ["auth.example.com", "ftp://x", "https://x/auth", "https://u:p@x", "https://x/?a=b"] {
             assert!(public_url(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn origins_are_written_as_browsers_do() {
-        assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
-        for wrong in ["*", "https://*.example.com", "null", "app.example.com", "https://app.example.com/path"] {
-            assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
 
