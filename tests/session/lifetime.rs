@@ -49,6 +49,10 @@ async fn cookie_and_bearer_are_one_kind_of_session() {
     let scheme =
         |scheme: &str| app.visitor().request("GET", "/me").header("Authorization", format!("{scheme} {token}"));
     scheme("bearer").send().await.expect(200);
+    for (before, after) in [("Bearer  ", " "), ("Bearer\t", "\t"), ("Bearer ", "\u{a0}")] {
+        let header = format!("{before}{}{after}", ada.token());
+        app.visitor().request("GET", "/me").header("Authorization", header).send().await.expect(200);
+    }
     scheme("BEARER").send().await.expect(200);
     scheme("Basic").send().await.expect(401);
     scheme("Token").send().await.expect(401);
