@@ -36,7 +36,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let first = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let first = std::str::from_utf8(first).unwrap_or_default().trim();
-    let has_bearer = first.split_once(char::is_whitespace).is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let has_bearer =
+        first.split_once(char::is_whitespace).is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     if has_bearer {
         let token = first.split_once(char::is_whitespace).and_then(|(_, token)| SessionToken::parse(token.trim()));
         assert!(found == token, "a cookie counts although there is a bearer token");
