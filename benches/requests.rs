@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(3);
 pub(crate) async fn measure() {
     let app = TestApp::with(|settings| settings.bcrypt_cost = COST).await;
     let ada = app.member("ada").await;
-    let cookie = format!("session={}", ada.token());
+    let cookie = format!("vestibule_session={}", ada.token());
     let floor = per_second(&app, "/health/live", &cookie).await;
     for path in ["/me", "/sessions"] {
         let value = per_second(&app, path, &cookie).await;

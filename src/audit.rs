@@ -63,6 +63,8 @@ impl EventKind {
 #[derive(Clone, Debug, Queryable, Selectable, Serialize)]
 #[diesel(table_name = account_events, check_for_backend(diesel::pg::Pg))]
 pub struct Event {
+    #[serde(skip)]
+    pub id: Uuid,
     pub kind: String,
     pub actor: String,
     pub at: DateTime<Utc>,
@@ -100,10 +102,11 @@ pub async fn record(
     Ok(())
 }
 
-/// The events of an account, the newest first.
-pub async fn list(conn: &mut Connection, user_id: UserId, limit: i64) -> QueryResult<Vec<Event>> {
+/// The newest events of an account, or the newest `before` one of them, the newest first.
+pub async fn list(conn: &mut Connection, user_id: UserId, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<Event>> {
     account_events::table
         .filter(account_events::user_id.eq(user_id.0))
+        .filter(account_events::id.lt(before.unwrap_or(Uuid::max())))
         .order(account_events::id.desc())
         .limit(limit)
         .select(Event::as_select())

@@ -6,15 +6,17 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use vestibule::cause::with_causes;
-use vestibule::config::ignoring_empty_variables;
+use vestibule::config::{self, ArgumentsError};
 
 fn main() -> ExitCode {
-    let cli = match ignoring_empty_variables(cli::Cli::command())
-        .try_get_matches()
-        .and_then(|matches| cli::Cli::from_arg_matches(&matches))
-    {
+    let matches = config::matches(&cli::Cli::command(), std::env::args_os().collect());
+    let cli = match matches.and_then(|matches| Ok(cli::Cli::from_arg_matches(&matches).map_err(Box::new)?)) {
         Ok(cli) => cli,
-        Err(error) => return cli::refuse(&error),
+        Err(ArgumentsError::Clap(error)) => return cli::refuse(&error),
+        Err(error) => {
+            eprintln!("vestibule: {error}");
+            return ExitCode::from(2);
+        }
     };
     // One TLS provider for all: with two in the binary, rustls could not choose.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -6,6 +6,7 @@ use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, S
 use utoipa::openapi::{RefOr, Required, SecurityRequirement};
 use utoipa::{OpenApi as _, ToSchema as _};
 
+use crate::config::DEFAULT_COOKIE_NAME;
 use crate::flows::Operations;
 use crate::problem::ProblemBody;
 
@@ -58,7 +59,7 @@ pub fn document(cookie_name: &str) -> OpenApi {
 /// # Errors
 /// None that happens; serialising has one.
 pub fn json() -> serde_json::Result<String> {
-    Ok(document("session").to_pretty_json()? + "\n")
+    Ok(document(DEFAULT_COOKIE_NAME).to_pretty_json()? + "\n")
 }
 
 fn tag(name: &str, description: &str) -> Tag {
@@ -66,7 +67,7 @@ fn tag(name: &str, description: &str) -> Tag {
 }
 
 fn cookie_scheme(name: &str) -> SecurityScheme {
-    let description = "The session cookie of `POST /login`; `__Host-session` under https.";
+    let description = "The session cookie of `POST /login`; `__Host-session` under https, unless `COOKIE_NAME` is set.";
     SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(name, description)))
 }
 

@@ -22,6 +22,7 @@ mod address;
 mod architecture;
 mod cleanup;
 mod contract;
+mod environment;
 mod errors;
 mod events;
 mod foreign_hashes;

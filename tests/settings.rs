@@ -17,9 +17,9 @@ struct Cli {
 }
 
 /// Variables and their defaults. `None` if the default depends on other settings.
-type Variables = BTreeMap<String, Option<String>>;
+pub type Variables = BTreeMap<String, Option<String>>;
 
-fn settings() -> Variables {
+pub fn settings() -> Variables {
     let command = Cli::command();
     let arguments = command.get_arguments().filter_map(|argument| Some((argument.get_env()?, argument)));
     arguments

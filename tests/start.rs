@@ -18,7 +18,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// Asserts that startup was aborted with one line that names the variable.
 #[track_caller]
-fn assert_refused(output: &Output, variable: &str) {
+pub fn assert_refused(output: &Output, variable: &str) {
     let said = text(&output.stderr);
     assert!(!output.status.success(), "{variable}: {said}");
     assert_eq!(said.trim_end().lines().count(), 1, "{variable}: {said}");
@@ -40,8 +40,11 @@ fn an_invalid_value_aborts_startup_with_one_line_that_names_the_setting() {
         ("DATABASE_URL", "mysql://user:s3cr3t-that-no-one-may-see@x/y"),
         ("DATABASE_URL", "postgres://user:s3cr3t-that-no-one-may-see@x:port/y"),
         ("DATABASE_URL", "postgres:///no-host"),
+        ("DATABASE_URL", "postgres://user:s3cr3t-that-no-one-may-see@x/y?sslmode=verify-ca"),
+        ("DATABASE_URL", "postgres://user@x/y?s3cr3t-that-no-one-may-see=x"),
         ("DEV_MAILBOX", "maybe"),
         ("MAIL_FROM", "nobody"),
+        ("MAIL_FROM", "Example, Inc. <no-reply@example.com>"),
         ("CONFIRM_URL", "https://x/"),
         ("CONFIRM_TTL", "soon"),
         ("SESSION_TTL", "0s"),
@@ -49,6 +52,10 @@ fn an_invalid_value_aborts_startup_with_one_line_that_names_the_setting() {
         ("REMEMBER_TTL", "400d"),
         ("REMEMBER_IDLE_TTL", "12"),
         ("PASSWORD_MIN_LENGTH", "4"),
+        ("ALLOWED_ORIGINS", "https://app.example.com,null"),
+        ("ALLOWED_ORIGINS", "file://"),
+        ("COOKIE_NAME", "a session"),
+        ("COOKIE_NAME", "__Host-session"),
         ("COOKIE_SAMESITE", "sometimes"),
         ("COOKIE_SAMESITE", "none"),
         ("TRUSTED_PROXIES", "everyone"),

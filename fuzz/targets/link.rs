@@ -49,7 +49,9 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(FOREIGN.read(&token, &[PURPOSE], now).err(), Some(LinkError::Invalid));
 
     let edited = edited(&token, *edit, usize::from(*at) * token.len() / 256, &text);
-    if edited != token {
+    // What stands around a token does not count, and it may be percent-encoded.
+    let is_around = |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_';
+    if edited.trim_matches(is_around) != token && !edited.contains('%') {
         assert_eq!(LINKS.read(&edited, &[PURPOSE], now).err(), Some(LinkError::Invalid), "{edited:?}");
     }
 });

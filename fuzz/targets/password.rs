@@ -18,6 +18,7 @@ fuzz_target!(|text: &str| {
     let personal: Vec<&str> = personal.split(' ').collect();
     let policy = PasswordPolicy { min_length: MIN_LENGTH };
     let checked = policy.check(typed, &personal);
+    // A space of another kind is one character, as the space is.
     let length = typed.nfc().count();
     match &checked {
         Ok(password) => {

@@ -34,10 +34,12 @@ fuzz_target!(|data: &[u8]| {
         };
         assert!(headers.iter().any(|(_, value)| is_written(value)), "no header contains the token");
     }
-    let first = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let has_bearer = first.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let first = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let first = std::str::from_utf8(first).unwrap_or_default().trim();
+    let has_bearer =
+        first.split_once(char::is_whitespace).is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     if has_bearer {
-        let token = first.split_once(' ').and_then(|(_, token)| SessionToken::parse(token.trim()));
+        let token = first.split_once(char::is_whitespace).and_then(|(_, token)| SessionToken::parse(token.trim()));
         assert!(found == token, "a cookie counts although there is a bearer token");
     } else {
         assert!(found == cookie_token, "another scheme changes the token of the cookies");

@@ -21,7 +21,7 @@ mod username;
 pub use admin::AccountSummary;
 pub use confirm::{LinkState, Resend};
 pub use create::NewAccount;
-pub use queries::AccountRecord;
+pub use queries::{AccountRecord, Page};
 pub use reauth::Reauthenticated;
 pub use sign_in::SignInName;
 

@@ -6,8 +6,8 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::audit::{self, Event};
-use crate::db::Connection;
 use crate::db::schema::users as users_table;
+use crate::db::{Connection, DbError};
 use crate::mail::status::{self, MailStatus};
 use crate::session::{Session, store};
 use crate::user::email_changes::{self, EmailChange};
@@ -15,13 +15,15 @@ use crate::user::{Email, User, UserId, Username, users};
 
 use super::{AccountSummary, Accounts, Error};
 
-/// An account and everything that is stored about it, without hashes: they say nothing about the person, and help a thief
-/// of the copy.
+/// How many rows of an account are in memory at once. In a year, they can be hundreds of thousands.
+const PAGE: i64 = 500;
+
+/// An account with the newest of what is stored about it, without hashes: they say nothing about the person, and help a
+/// thief of the copy.
 pub struct AccountRecord {
     pub user: User,
     pub sessions: Vec<Session>,
     pub mails: Vec<MailStatus>,
-    pub email_changes: Vec<EmailChange>,
     /// The newest first.
     pub events: Vec<Event>,
 }
@@ -38,21 +40,50 @@ impl Accounts {
         self.db.run(async |conn| find_by_name(conn, name).await).await?.ok_or(Error::NotFound)
     }
 
-    /// Everything about an account, with its newest `events` at most.
-    pub async fn record_of(&self, user: User, events: i64) -> Result<AccountRecord, Error> {
+    /// An account with its sessions, and its newest mails and events.
+    pub async fn record_of(&self, user: User, limit: i64) -> Result<AccountRecord, Error> {
         let (id, now) = (user.id(), self.clock.now());
         self.transaction(async |conn| {
             Ok(AccountRecord {
                 sessions: store::list(conn, id, now).await?,
-                mails: status::list_of(conn, id).await?,
-                email_changes: email_changes::list(conn, id).await?,
-                events: audit::list(conn, id, events).await?,
+                mails: status::list_of(conn, id, None, limit).await?,
+                events: audit::list(conn, id, None, limit).await?,
                 user,
             })
         })
         .await
     }
 }
+
+/// A row of a list that is read page by page.
+pub trait Page: Sized {
+    /// What the next page comes after.
+    fn id(&self) -> Uuid;
+
+    /// The newest rows of an account, or the newest before the one with this id.
+    fn load(
+        accounts: &Accounts,
+        user_id: UserId,
+        before: Option<Uuid>,
+    ) -> impl Future<Output = Result<Vec<Self>, DbError>>;
+}
+
+macro_rules! page {
+    ($row:ty, $list:path) => {
+        impl Page for $row {
+            fn id(&self) -> Uuid {
+                self.id
+            }
+
+            async fn load(accounts: &Accounts, user_id: UserId, before: Option<Uuid>) -> Result<Vec<Self>, DbError> {
+                accounts.db.run(async |conn| $list(conn, user_id, before, PAGE).await).await
+            }
+        }
+    };
+}
+page!(MailStatus, status::list_of);
+page!(EmailChange, email_changes::list);
+page!(Event, audit::list);
 
 pub(super) async fn find_by_name(conn: &mut Connection, name: &str) -> QueryResult<Option<User>> {
     // Only with its hyphens: without them, a username can look like an id.

@@ -15,6 +15,9 @@ use url::Url;
 
 use super::{DevMailbox, KeyRing, LinkTemplate, SameSitePolicy, Secret, Settings, Switch, is_loopback, value};
 
+/// The session cookie under http, unless `COOKIE_NAME` says otherwise.
+pub(crate) const DEFAULT_COOKIE_NAME: &str = "vestibule_session";
+
 /// Settings that do not fit together, or a data directory that cannot be used. Its text names the setting.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}")]
@@ -95,6 +98,8 @@ pub struct SessionConfig {
     /// For a session with `remember`: at most, and without use.
     pub remember_ttl: (Duration, Duration),
     pub same_site: SameSitePolicy,
+    /// The whole name of the cookie, with its prefix.
+    pub cookie_name: String,
     /// Whether the cookie is `Secure` and has the `__Host-` prefix: with an https `PUBLIC_URL`.
     pub is_secure: bool,
 }
@@ -105,8 +110,18 @@ impl SessionConfig {
             ttl: (settings.session_ttl, settings.session_idle_ttl),
             remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
             same_site: settings.cookie_samesite,
+            cookie_name: cookie_name(settings.cookie_name.as_deref(), is_secure),
             is_secure,
         }
+    }
+}
+
+/// Cookies ignore ports: under http, `session` would be the cookie of every development server on the same machine. The
+/// `__Host-` prefix, which browsers accept from `Secure` cookies only, keeps other hosts of the domain from setting it.
+fn cookie_name(chosen: Option<&str>, is_secure: bool) -> String {
+    match (chosen, is_secure) {
+        (chosen, true) => format!("__Host-{}", chosen.unwrap_or("session")),
+        (chosen, false) => chosen.unwrap_or(DEFAULT_COOKIE_NAME).to_owned(),
     }
 }
 

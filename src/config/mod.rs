@@ -3,26 +3,32 @@
 //! [`Settings`] are the given values, each checked by itself; [`Config`] is what the service runs with, checked as a whole.
 
 mod check;
+mod database_url;
+mod environment;
+mod origin;
 pub mod value;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::Resettable;
-use clap::{Arg, Args, Command, ValueEnum};
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use url::{Host, Url};
 
+pub(crate) use check::DEFAULT_COOKIE_NAME;
 pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
+pub use database_url::database_url;
+pub use environment::{ArgumentsError, matches};
+pub use origin::origin;
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
 
 /// What can be set. `vestibule serve --help` prints these texts.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// The PostgreSQL to use, 15 or later (default: an embedded one in DATA_DIR, for development)
-    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = value::database_url)]
+    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = database_url)]
     pub database_url: Option<Secret>,
 
     /// Folder with the programs of an installed PostgreSQL, to use for the embedded one
@@ -56,7 +62,7 @@ pub struct Settings {
     pub dev_mailbox: DevMailbox,
 
     /// Sender of the mails
-    #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>")]
+    #[arg(long, env, value_name = "MAILBOX", default_value = "Vestibule <no-reply@localhost>", value_parser = value::mailbox)]
     pub mail_from: Mailbox,
 
     /// Folder with your own mail templates, LANGUAGE/KIND.{subject.txt,txt,html}; each replaces a built-in one
@@ -103,9 +109,13 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,
 
-    /// Origins of your front-ends, comma-separated: CORS, and changes with a session cookie
-    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = value::origin)]
+    /// Origins of your front-ends and apps (capacitor://localhost), comma-separated: CORS, and changes with a session cookie
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub allowed_origins: Vec<String>,
+
+    /// Name of the session cookie; under https it gets the prefix __Host- (default: vestibule_session, __Host-session)
+    #[arg(long, env, value_name = "NAME", value_parser = value::cookie_name)]
+    pub cookie_name: Option<String>,
 
     /// SameSite attribute of the session cookie
     #[arg(long, env, value_name = "VALUE", default_value = "lax")]
@@ -156,15 +166,6 @@ pub enum SameSitePolicy {
     Strict,
     /// Always sent; browsers then require https
     None,
-}
-
-/// The command without its empty environment variables. An empty variable counts as not set: compose files pass settings
-/// that were left out as empty.
-pub fn ignoring_empty_variables(command: Command) -> Command {
-    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    command
-        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
-        .mut_subcommands(ignoring_empty_variables)
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

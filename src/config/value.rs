@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use url::{Position, Url};
 
 /// The fewest bytes of a secret key: HMAC-SHA-256 asks as many as its output (RFC 7518, section 3.2).
@@ -35,15 +36,6 @@ impl From<String> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
-    }
-}
-
-/// Refuses what tokio-postgres cannot connect to: the service would wait for it forever.
-pub fn database_url(text: &str) -> Result<Secret, String> {
-    match text.parse::<tokio_postgres::Config>() {
-        _ if text.trim().is_empty() => Err("must not be empty".into()),
-        Ok(config) if !config.get_hosts().is_empty() => Ok(Secret(text.to_owned())),
-        _ => Err("must be a postgres:// URL with a host".into()),
     }
 }
 
@@ -135,16 +127,6 @@ pub fn public_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Reads an origin, and writes it as browsers do. Refuses `*`, which would let every page act for every user. As a part of a
-/// host it would match nothing.
-pub fn origin(text: &str) -> Result<String, String> {
-    if text.contains('*') {
-        return Err("must name each origin in full, without *".into());
-    }
-    let url = public_url(text.trim()).map_err(|_| "must be origins such as https://app.example.com".to_owned())?;
-    Ok(url.origin().ascii_serialization())
-}
-
 /// Reads an `smtp` or `smtps` URL.
 pub fn smtp_url(text: &str) -> Result<Secret, String> {
     let url = Url::parse(text).map_err(|_| "must be an smtp:// or smtps:// URL")?;
@@ -157,6 +139,28 @@ pub fn smtp_url(text: &str) -> Result<Secret, String> {
         }
     }
     Ok(Secret(text.to_owned()))
+}
+
+/// Reads the name of a cookie: a token (RFC 6265, section 4.1.1) without one of the prefixes that browsers judge.
+pub fn cookie_name(text: &str) -> Result<String, String> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if text.is_empty() || !text.chars().all(is_token) {
+        return Err("must have only letters A-Z, digits and !#$%&'*+-.^_`|~ in it".into());
+    }
+    let lower = text.to_ascii_lowercase();
+    if ["__host-", "__secure-", "__http-"].iter().any(|prefix| lower.starts_with(prefix)) {
+        return Err("must have no prefix such as __Host-, which is added under https".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads an address, with a name if there is one.
+pub fn mailbox(text: &str) -> Result<Mailbox, String> {
+    text.parse().map_err(|_| {
+        "must be an address such as Example <no-reply@example.com>; a name with . , : ; ( ) or @ in it needs quotes: \
+         \"Example, Inc.\" <no-reply@example.com>"
+            .into()
+    })
 }
 
 /// Reads a lifetime such as `30m`, `12h`, `14d`: from a second to a year.
@@ -231,10 +235,19 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_written_as_browsers_do() {
-        assert_eq!(origin("https://App.Example.com:443/").unwrap(), "https://app.example.com");
-        for wrong in ["*", "https://*.example.com", "null", "app.example.com", "https://app.example.com/path"] {
-            assert!(origin(wrong).is_err(), "{wrong}");
+    fn a_sender_whose_name_needs_quotes_is_refused_with_an_example() {
+        let quoted = mailbox("\"Example, Inc.\" <no-reply@example.com>").unwrap();
+        assert_eq!(quoted.name.as_deref(), Some("Example, Inc."));
+        for wrong in ["Example, Inc. <no-reply@example.com>", "Ada (home) <ada@example.com>", "nobody", ""] {
+            assert!(mailbox(wrong).unwrap_err().contains("\"Example, Inc.\" <"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_name_is_a_token_without_a_prefix() {
+        assert_eq!(cookie_name("my-app.session").unwrap(), "my-app.session");
+        for wrong in ["", "a b", "a=b", "a;b", "größe", "a\r\nb", "a\"b", "__Host-a", "__secure-a", "__Http-a"] {
+            assert!(cookie_name(wrong).is_err(), "{wrong:?}");
         }
     }
 

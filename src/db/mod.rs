@@ -3,6 +3,7 @@
 //! The database decides: what must be unique is a constraint, what works once is a row count. All work has a deadline, so
 //! that a database that is away, slow or frozen becomes an error within seconds and never a queue.
 
+mod check;
 mod error;
 mod migrate;
 mod pool;

@@ -1,6 +1,8 @@
 //! The pool, and the only two ways to work with it: [`Db::run`] and [`Db::transaction`].
 
 use std::cell::Cell;
+use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -12,11 +14,12 @@ use diesel_async::{AsyncPgConnection, TransactionManager as _};
 use futures_util::FutureExt as _;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cause::with_causes;
 
+use super::error::is_lost_statement;
 use super::{DbError, migrate};
 
 /// The connection that queries take.
@@ -55,6 +58,8 @@ pub struct Db {
     pool: Pool<Connection>,
     url: String,
     migrated: watch::Sender<bool>,
+    /// Held by the one check that uses two connections.
+    pub(super) checking: Arc<Mutex<()>>,
 }
 
 /// A connection at work. If the work is dropped unfinished, because the client went away or time ran out, the connection
@@ -101,7 +106,7 @@ impl Db {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Self { pool, url: url.to_owned(), migrated: watch::Sender::new(false) })
+        Ok(Self { pool, url: url.to_owned(), migrated: watch::Sender::new(false), checking: Arc::default() })
     }
 
     /// Runs pending migrations; of several instances that start together, one does.
@@ -135,13 +140,27 @@ impl Db {
     /// Those of `work`, and [`DbError::Unavailable`] when the database is away or the work takes more than 4.5 s.
     pub async fn run<T, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>) -> Result<T, DbError>
     where
+        E: Into<DbError> + Display,
+    {
+        self.run_and_keep_if(work, keeps_statements).await
+    }
+
+    /// Runs `work`, and closes the connection if it `is_usable` no more.
+    async fn run_and_keep_if<T, E>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>,
+        is_usable: impl FnOnce(&Result<T, E>) -> bool,
+    ) -> Result<T, DbError>
+    where
         E: Into<DbError>,
     {
         if !*self.migrated.borrow() {
             return Err(DbError::Unavailable("the migrations have not run yet".into()));
         }
         let began = Instant::now();
-        let result = self.run_until(began + REQUEST_DB_BUDGET.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work).await;
+        let result = self
+            .run_until(began + REQUEST_DB_BUDGET.try_with(Cell::get).unwrap_or(WORK_TIMEOUT), work, is_usable)
+            .await;
         let _ = REQUEST_DB_BUDGET.try_with(|patience| patience.set(patience.get().saturating_sub(began.elapsed())));
         result
     }
@@ -150,6 +169,7 @@ impl Db {
         &self,
         deadline: Instant,
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>,
+        is_usable: impl FnOnce(&Result<T, E>) -> bool,
     ) -> Result<T, DbError>
     where
         E: Into<DbError>,
@@ -165,7 +185,9 @@ impl Db {
         };
         match timeout_at(deadline, work(connection)).await {
             Ok(result) => {
-                lease.give_back();
+                if is_usable(&result) {
+                    lease.give_back();
+                }
                 result.map_err(Into::into)
             }
             Err(_) => {
@@ -182,10 +204,10 @@ impl Db {
     /// Those of `work`, and as [`Db::run`].
     pub async fn transaction<T, F, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, F>) -> Result<T, E>
     where
-        F: Into<E>,
+        F: Into<E> + Display,
         E: From<DbError>,
     {
-        let done = self.run(async |connection| {
+        let in_transaction = async |connection: &mut Connection| {
             Transactions::begin_transaction(connection).await?;
             let result = work(connection).await;
             match &result {
@@ -194,9 +216,18 @@ impl Db {
                 Err(_) => drop(Transactions::rollback_transaction(connection).await),
             }
             Ok::<_, diesel::result::Error>(result)
-        });
-        done.await?.map_err(Into::into)
+        };
+        let is_usable = |done: &Result<Result<T, F>, _>| match done {
+            Ok(result) => keeps_statements(result),
+            Err(_) => keeps_statements(done),
+        };
+        self.run_and_keep_if(in_transaction, is_usable).await?.map_err(Into::into)
     }
+}
+
+/// Whether the prepared statements of a connection are still there. Without them it would fail for every request.
+fn keeps_statements<T, E: Display>(result: &Result<T, E>) -> bool {
+    !result.as_ref().is_err_and(|error| is_lost_statement(&error.to_string()))
 }
 
 fn parse(url: &str) -> Result<tokio_postgres::Config, DbError> {
@@ -236,5 +267,5 @@ async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<Connect
 }
 
 fn unavailable(error: impl std::error::Error) -> DbError {
-    DbError::Unavailable(with_causes(&error))
+    DbError::unavailable(with_causes(&error))
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use strum::IntoStaticStr;
@@ -138,7 +139,8 @@ impl Links {
         })
     }
 
-    fn verified(&self, token: &str, purposes: &[Purpose]) -> Result<Claims, LinkError> {
+    fn verified(&self, text: &str, purposes: &[Purpose]) -> Result<Claims, LinkError> {
+        let token = &token_in(text);
         if token.len() > MAX_LENGTH {
             return Err(LinkError::Invalid);
         }
@@ -157,6 +159,17 @@ impl Links {
         }
         Err(LinkError::Invalid)
     }
+}
+
+/// The token in a text, without what stands around it. Mail programs take the `.` or `)` after a link for a part of it, and
+/// people copy blanks and line feeds; some clients percent-encode them.
+fn token_in(text: &str) -> String {
+    // Longer than every token of ours, with all its characters encoded.
+    if text.len() > 4 * MAX_LENGTH {
+        return String::new();
+    }
+    let is_of_tokens = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    percent_decode_str(text).decode_utf8_lossy().trim_matches(|c| !is_of_tokens(c)).to_owned()
 }
 
 /// A key for links alone, so that no other use of the secret key can sign one.

@@ -52,6 +52,18 @@ fn every_changed_character_makes_it_invalid() {
 }
 
 #[test]
+fn what_stands_around_a_token_is_not_part_of_it() {
+    let (links, now) = (links(&key("ab")), Utc::now());
+    let token = mint(&links, now);
+    for (before, after) in [("", "."), (" <", ">,\r\n"), ("%20", "%3E%0A"), ("\u{a0}", "\u{3002}"), ("\"", "\")")] {
+        assert!(read(&links, &format!("{before}{token}{after}"), now).is_ok(), "{before} {after}");
+    }
+    for wrong in [format!("{token}.x"), format!("x {token}"), format!("{token}%41"), ".".repeat(100_000)] {
+        assert_eq!(read(&links, &wrong, now).unwrap_err(), LinkError::Invalid);
+    }
+}
+
+#[test]
 fn an_earlier_key_still_verifies_and_a_foreign_one_does_not() {
     let now = Utc::now();
     let token = mint(&links(&key("ab")), now);

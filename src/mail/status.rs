@@ -63,10 +63,16 @@ pub async fn list(conn: &mut Connection, state: Option<&str>, limit: i64) -> Que
     query.limit(limit).load(conn).await
 }
 
-/// All mails of an account, the newest first.
-pub async fn list_of(conn: &mut Connection, user_id: UserId) -> QueryResult<Vec<MailStatus>> {
+/// The newest mails of an account, or the newest `before` one of them, the newest first.
+pub async fn list_of(
+    conn: &mut Connection,
+    user_id: UserId,
+    before: Option<Uuid>,
+    limit: i64,
+) -> QueryResult<Vec<MailStatus>> {
     let mails = outbox::table.left_join(users::table).filter(outbox::user_id.eq(user_id.0));
-    mails.select(columns!()).order(outbox::id.desc()).load(conn).await
+    let mails = mails.filter(outbox::id.lt(before.unwrap_or(Uuid::max())));
+    mails.select(columns!()).order(outbox::id.desc()).limit(limit).load(conn).await
 }
 
 pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<MailStatus>> {

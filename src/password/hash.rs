@@ -186,7 +186,7 @@ pub(super) struct HashInput {
 
 impl HashInput {
     pub(super) fn new(password: &Password, parameters: &HashParameters) -> Self {
-        Self { password: password.clone(), parameters: parameters.clone() }
+        Self { password: password.or_unknown(), parameters: parameters.clone() }
     }
 
     /// Inputs with an equal effort take equally long.
@@ -246,6 +246,25 @@ mod tests {
     #[test]
     fn unicode_spellings_of_a_password_are_one() {
         assert!(hash(DECOMPOSED).matches(&hash(COMPOSED)));
+    }
+
+    #[test]
+    fn all_spaces_are_one_and_case_and_number_count() {
+        assert!(hash("a\u{a0}b\u{3000}c\u{2003}d").matches(&hash("a b c d")));
+        assert!(
+            !hash("a b").matches(&hash("A b"))
+                && !hash("a  b").matches(&hash("a b"))
+                && !hash("a ").matches(&hash("a"))
+        );
+    }
+
+    #[test]
+    fn an_empty_password_has_no_hash() {
+        for setting in ["$bcrypt-sha256$v=2,t=2b,r=4$N9qo8uLOickgx2ZMRZoMye$", "pbkdf2:sha256:1000$2GqTnYvF0kLw8sRz$"] {
+            let parameters = HashParameters::parse(setting).unwrap();
+            let imported = Setting::parse(setting).unwrap().hash("");
+            assert_ne!(hash_under(&parameters, "").as_str(), imported);
+        }
     }
 
     #[test]

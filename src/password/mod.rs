@@ -19,7 +19,7 @@ pub use policy::{NewPassword, PasswordPolicy, WeakPassword};
 /// A password that a caller presents, not judged by the policy.
 #[derive(Clone)]
 pub struct Password {
-    /// NFC (NIST SP 800-63B-4, section 3.1.1.2): what our scheme hashes.
+    /// Prepared as an `OpaqueString` (RFC 8265, section 4.2): what our scheme hashes.
     normal: String,
     /// What other systems hashed.
     typed: String,
@@ -28,8 +28,20 @@ pub struct Password {
 impl Password {
     /// A password as it was typed.
     pub fn new(typed: &str) -> Self {
-        Self { normal: typed.nfc().collect(), typed: typed.to_owned() }
+        let normal = typed.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect();
+        Self { normal, typed: typed.to_owned() }
     }
+
+    /// An empty password is none: the hash of an empty text, as some systems have for accounts without a password, signs
+    /// nobody in.
+    fn or_unknown(&self) -> Self {
+        if self.typed.is_empty() { Self::new(&uuid::Uuid::new_v4().to_string()) } else { self.clone() }
+    }
+}
+
+/// Unicode's space separators (`Zs`), which look like a space and are typed by some keyboards.
+fn is_space(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 impl fmt::Debug for Password {

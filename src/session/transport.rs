@@ -47,9 +47,8 @@ impl SessionCookies {
         Self { config: config.session.clone(), origins, key: Key::generate() }
     }
 
-    /// Browsers accept the `__Host-` prefix from `Secure` cookies only.
-    pub fn name(&self) -> &'static str {
-        if self.config.is_secure { "__Host-session" } else { "session" }
+    pub fn name(&self) -> &str {
+        &self.config.cookie_name
     }
 
     pub(super) fn internal_key(&self) -> Key {
@@ -72,7 +71,7 @@ impl SessionCookies {
     }
 
     fn cookie(&self, value: String) -> Cookie<'static> {
-        let mut cookie = Cookie::new(self.name(), value);
+        let mut cookie = Cookie::new(self.name().to_owned(), value);
         cookie.set_path("/");
         cookie.set_http_only(true);
         cookie.set_secure(self.config.is_secure);
@@ -122,7 +121,9 @@ impl SessionCookies {
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    // Blanks around the token do not count, whichever they are: people paste it.
+    let text = std::str::from_utf8(headers.get(AUTHORIZATION)?.as_bytes()).ok()?;
+    let (scheme, token) = text.trim().split_once(char::is_whitespace)?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -194,7 +195,7 @@ mod tests {
         fn any_header_has_a_token_or_has_none(bytes: Vec<u8>, text in ".*") {
             let cookies = cookies();
             for name in [COOKIE, AUTHORIZATION] {
-                let texts = [text.clone(), format!("session={text}"), format!("Bearer {text}")];
+                let texts = [text.clone(), format!("vestibule_session={text}"), format!("Bearer {text}")];
                 for value in texts.iter().map(String::as_bytes).chain([&bytes[..]]) {
                     if let Some(token) = token_in(&cookies, name.clone(), value) {
                         prop_assert!(String::from_utf8_lossy(value).contains(token.reveal()));
@@ -209,7 +210,7 @@ mod tests {
             after in "(; ?[ -~é]{0,9}){0,4}",
         ) {
             let token = SessionToken::random();
-            let header = format!("{before}session={}{after}", token.reveal());
+            let header = format!("{before}vestibule_session={}{after}", token.reveal());
             prop_assert_eq!(token_in(&cookies(), COOKIE, header.as_bytes()), Some(token));
         }
     }

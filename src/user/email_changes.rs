@@ -53,11 +53,18 @@ pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<EmailCh
     email_changes::table.find(id).select(EmailChange::as_select()).first(conn).await.optional()
 }
 
-/// All changes of an account, the newest first.
-pub async fn list(conn: &mut Connection, user_id: UserId) -> QueryResult<Vec<EmailChange>> {
+/// The newest changes of an account, or the newest `before` one of them, the newest first.
+pub async fn list(
+    conn: &mut Connection,
+    user_id: UserId,
+    before: Option<Uuid>,
+    limit: i64,
+) -> QueryResult<Vec<EmailChange>> {
     email_changes::table
         .filter(email_changes::user_id.eq(user_id.0))
+        .filter(email_changes::id.lt(before.unwrap_or(Uuid::max())))
         .order(email_changes::id.desc())
+        .limit(limit)
         .select(EmailChange::as_select())
         .load(conn)
         .await

@@ -4,6 +4,7 @@
 //! If two spellings of one mailbox were two addresses here, one address could be confirmed twice; if two mailboxes were one
 //! address, a stranger could get the other's mail.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -38,12 +39,13 @@ impl Email {
         if text.len() > 4 * MAX_OCTETS {
             return Err(EmailError::TooLong);
         }
-        let typed: String = text.trim().nfkc().collect();
-        let (local, domain) = typed.rsplit_once('@').ok_or(EmailError::Malformed)?;
+        let normal: String = text.trim().nfkc().collect();
+        let (local, domain) = normal.rsplit_once('@').ok_or(EmailError::Malformed)?;
         if !is_local_part(local) {
             return Err(EmailError::Malformed);
         }
         let ascii_domain = ascii_domain(domain).ok_or(EmailError::Malformed)?;
+        let typed = format!("{local}@{}", shown_domain(domain));
         let canonical_local = lower_case(&lower_case(local).nfkc().collect::<String>());
         let canonical = format!("{canonical_local}@{ascii_domain}");
         let longest = [typed.len(), canonical.len(), local.len() + 1 + ascii_domain.len()].into_iter().max();
@@ -53,7 +55,7 @@ impl Email {
         Ok(Self { typed, canonical })
     }
 
-    /// As typed, after NFKC.
+    /// As typed, after NFKC and without characters that nobody sees: what is stored, shown and sent.
     pub fn as_typed(&self) -> &str {
         &self.typed
     }
@@ -84,7 +86,10 @@ fn lower_case(text: &str) -> String {
 fn is_local_part(local: &str) -> bool {
     !local.is_empty()
         && local.split('.').all(|atom| {
-            !atom.is_empty() && atom.chars().all(|c| c.is_alphanumeric() || (c.is_ascii() && is_atext(c)) || is_mark(c))
+            !atom.is_empty()
+                && atom
+                    .chars()
+                    .all(|c| (c.is_alphanumeric() && !is_invisible(c)) || (c.is_ascii() && is_atext(c)) || is_mark(c))
         })
 }
 
@@ -95,7 +100,23 @@ fn is_atext(c: char) -> bool {
 
 /// Marks that many scripts need.
 fn is_mark(c: char) -> bool {
-    !c.is_ascii() && unicode_normalization::char::is_combining_mark(c)
+    !c.is_ascii() && !is_invisible(c) && unicode_normalization::char::is_combining_mark(c)
+}
+
+/// Characters that are drawn as nothing (Unicode's `Default_Ignorable_Code_Point`). Some of them count as letters or marks,
+/// so that two local parts that look alike would be two addresses.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The domain as people read it. IDNA takes `。` for a dot and drops what nobody sees, and mail goes to what is left: it must
+/// also be what is shown.
+fn shown_domain(domain: &str) -> Cow<'_, str> {
+    if domain.is_ascii() { domain.into() } else { idna::domain_to_unicode(domain).0.into() }
 }
 
 fn ascii_domain(domain: &str) -> Option<String> {
@@ -170,6 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_is_what_is_mailed() {
+        for (text, shown) in [
+            ("Ada@Example.COM", "Ada@Example.COM"),
+            ("ada@exa\u{200b}mple。com", "ada@example.com"),
+            ("ada@b\u{fc}\u{ad}cher.example\u{feff}", "ada@b\u{fc}cher.example"),
+            ("ada@B\u{dc}CHER.example", "ada@b\u{fc}cher.example"),
+        ] {
+            let email = Email::parse(text).unwrap();
+            assert_eq!(email.as_typed(), shown);
+            assert_eq!(Email::parse(shown).unwrap(), email);
+            let mailed = deliverable(shown).unwrap();
+            assert_eq!(lower_case(&mailed), email.canonical());
+        }
+    }
+
+    #[test]
     fn different_mailboxes_stay_different() {
         assert_ne!(canonical("mıke@example.com"), canonical("mike@example.com"));
         assert_ne!(canonical("ada+news@example.com"), canonical("ada@example.com"));
@@ -198,6 +235,11 @@ mod tests {
             "ada@x.org\r\nBcc: eve@x.org",
             "ada\0@x.org",
             "ada\u{200b}@x.org",
+            "\u{200b}ada@x.org",
+            "a\u{34f}da@x.org",
+            "ada\u{fe0f}@x.org",
+            "ada\u{3164}@x.org",
+            "ada@x.org。",
             "Ada <ada@x.org>",
             "ada@x.org,eve@x.org",
             "ada@x_y.org",

@@ -1,10 +1,15 @@
 //! `GET /me/export`: everything that is stored about the user, and nothing that helps a thief.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, TestApp};
+use crate::support::binary::{Process, run};
+use crate::support::database::{TestDatabase, fresh_dir};
+use crate::support::{Actor, TestApp, password_of};
 
 /// A member with a row in every table that refers to accounts.
 async fn member_with_history(app: &TestApp) -> Actor {
@@ -98,6 +103,82 @@ async fn it_contains_nothing_about_other_users() {
     assert!(text.contains("ada@example.net") && !text.contains("bob@"));
     // With the @, because a random id can contain "ada".
     assert!(!bob.get("/me/export").await.expect(200).text().contains("ada@"));
+}
+
+/// Gives every account so many more events, each of some 700 bytes.
+async fn add_events(database: &TestDatabase, count: usize) {
+    let insert = format!(
+        "insert into account_events (id, user_id, kind, actor, at, ip, user_agent, request_id) \
+         select gen_random_uuid(), users.id, 'signed_in', 'owner', now(), '192.0.2.7', repeat('x', 500), 'r' || n \
+         from users, generate_series(1, {count}) as n"
+    );
+    database.rows(&insert).await;
+}
+
+#[tokio::test]
+async fn a_long_history_is_exported_whole_and_in_order() {
+    let app = TestApp::start().await;
+    let ada = member_with_history(&app).await;
+    add_events(&app.database, 1203).await;
+    let export = ada.export().await;
+    let exported = export["events"].as_array().unwrap().iter().map(|event| event["request_id"].as_str().unwrap());
+    let stored = app.database.rows("select request_id from account_events order by id desc").await;
+    let stored: Vec<String> = stored.into_iter().map(|row| row[0].clone().unwrap()).collect();
+    assert!(stored.len() > 1203);
+    assert_eq!(exported.collect::<Vec<_>>(), stored);
+
+    let variables = [("DATABASE_URL", app.database.url.as_str()), ("DATA_DIR", app.data_dir.to_str().unwrap())];
+    let shown = run(&["user", "show", "ada"], &variables);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("events      the newest 50"), "{shown:?}");
+}
+
+#[tokio::test]
+async fn an_export_of_a_long_history_takes_little_memory() {
+    let database = TestDatabase::migrated();
+    let process = Process::start(&fresh_dir("data"), &[("DATABASE_URL", &database.url)]);
+    let http = process.ready().await;
+    let fields = json!({ "email": "ada@example.com", "password": password_of("ada") });
+    http.request("POST", "/register").json(&fields).send().await.expect(202);
+    database.rows("update users set confirmed_at = now()").await;
+    let fields = json!({ "email": "ada@example.com", "password": password_of("ada"), "transport": "bearer" });
+    let login = http.request("POST", "/login").json(&fields).send().await.expect(200).json();
+    let bearer = format!("Bearer {}", login["session"]["token"].as_str().unwrap());
+    let export = async || http.request("GET", "/me/export").header("Authorization", &bearer).send().await.expect(200);
+    export().await;
+    add_events(&database, 100_000).await;
+    let (before, mut most) = (process.memory(), 0);
+    let mut exporting = pin!(export());
+    let answer = loop {
+        match tokio::time::timeout(Duration::from_millis(20), &mut exporting).await {
+            Ok(answer) => break answer,
+            Err(_) => most = process.memory().max(most),
+        }
+    };
+    assert!(answer.body.len() > 60_000_000 && answer.body.ends_with(b"]}"), "{}", answer.body.len());
+    assert!(before == 0 || most > 0, "the export took no time");
+    assert!(most < before + 30_000, "{before} KiB before, {most} KiB during the export");
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_breaks_the_connection() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    ada.sign_in_with_bearer().await;
+    add_events(&app.database, 60_000).await;
+    let mut stream = tokio::net::TcpStream::connect(app.http.base.trim_start_matches("http://")).await.unwrap();
+    let request =
+        format!("GET /me/export HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", ada.token());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut start = [0; 100_000];
+    stream.read_exact(&mut start).await.unwrap();
+    assert!(start.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    app.database.close();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(crate::support::BOUND, stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the connection stays open");
+    assert!(!rest.ends_with(b"0\r\n\r\n") && !rest.ends_with(b"]}"), "the answer looks complete");
+    app.database.open();
 }
 
 #[tokio::test]

@@ -1,10 +1,26 @@
 //! `GET /me`: users see their own account, even before they confirm the address.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use vestibule::config::Switch;
 
-use crate::support::{Credential, TestApp};
+use crate::support::{Credential, TestApp, password_of};
+
+#[tokio::test]
+async fn the_address_is_shown_and_mailed_as_it_is_compared_without_invisible_characters() {
+    let app = TestApp::start().await;
+    for (typed, shown) in [
+        (" Ada@exa\u{200b}mple\u{3002}com\n", "Ada@example.com"),
+        ("bob@B\u{fc}\u{ad}cher.example", "bob@b\u{fc}cher.example"),
+    ] {
+        let mut user = app.visitor();
+        (user.email, user.password) = (typed.to_owned(), password_of("ada"));
+        user.register_as(json!({ "email": typed, "password": user.password })).await.expect(202);
+        user.sign_in().await;
+        assert_eq!(user.get("/me").await.expect(200).json()["email"], shown);
+        app.mailbox.mail_to(shown).await;
+    }
+}
 
 #[tokio::test]
 async fn a_member_sees_the_account_as_it_was_registered() {

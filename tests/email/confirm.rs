@@ -28,6 +28,24 @@ async fn reading_a_link_changes_nothing_and_the_click_still_works() {
     assert!(ada.passes_the_guard().await, "the open session notices at its next request");
 }
 
+/// Mail programs take the end of a sentence or a line for a part of the link, and people copy blanks.
+#[tokio::test]
+async fn what_stands_around_a_token_does_not_break_the_link() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    let path = app.mailbox.mail_to(&ada.email).await.path();
+    for after in [".", ")", "%3E", ",", "%0A", "%0D%0A", "%20", "%C2%A0", ").", "%29%2E"] {
+        let link = app.visitor().get(&format!("{path}{after}")).await.expect(200).json();
+        assert_eq!(link["confirmed"], false, "{after}");
+        let page = app.visitor().request("GET", &format!("{path}{after}")).by_browser().send().await.expect(200);
+        assert!(page.text().contains("ada@example.com"), "{after}");
+    }
+    app.visitor().get(&path.replace("/confirm/", "/confirm/%20%3C")).await.expect(200);
+    app.visitor().get(&format!("{path}A")).await.expect_problem(422, "link_invalid");
+    app.visitor().post(&format!("{path}.")).await.expect(200);
+    assert!(ada.passes_the_guard().await);
+}
+
 #[tokio::test]
 async fn a_link_confirms_once_and_then_reports_already_confirmed() {
     let app = TestApp::start().await;

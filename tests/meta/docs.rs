@@ -18,6 +18,23 @@ async fn under_https_the_document_names_the_secure_cookie() {
     assert_eq!(document["components"]["securitySchemes"]["session_cookie"]["name"], "__Host-session");
 }
 
+/// openapi-generator refuses a document with another one, and makes no client.
+#[test]
+fn the_request_body_of_a_link_is_one_expression() {
+    let mut links = 0;
+    for operation in
+        contract::document()["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        for answer in operation["responses"].as_object().unwrap().values() {
+            for (name, link) in answer["links"].as_object().into_iter().flatten() {
+                assert!(link.get("requestBody").is_none_or(serde_json::Value::is_string), "{name}");
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 0);
+}
+
 #[tokio::test]
 async fn the_root_redirects_to_the_docs() {
     let app = TestApp::start().await;

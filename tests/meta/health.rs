@@ -1,6 +1,7 @@
 //! `/health/*`: the service is alive without its database, and ready only with it. The answers are not problem
 //! documents.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::smtp::{Behaviour, Moment, SmtpCatcher};
@@ -53,4 +54,31 @@ async fn the_service_notices_when_the_database_goes_away_and_comes_back() {
     })
     .await;
     assert!(ada.is_signed_in().await, "the session survives");
+}
+
+/// As behind a pooler in transaction mode, which sends a statement to a server that did not prepare it.
+#[tokio::test]
+async fn lost_statements_are_an_outage_and_their_connections_are_replaced() {
+    use diesel_async::SimpleAsyncConnection as _;
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    join_all((0..16).map(|_| ada.get("/me"))).await;
+    app.visitor().get("/health/ready").await.expect(200);
+    let deallocate = || {
+        app.inside.db.run(async |conn| {
+            let done = conn.batch_execute("deallocate all").await;
+            // Until all connections are in use, so that each gets its turn.
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            done
+        })
+    };
+    join_all((0..16).map(|_| deallocate())).await.into_iter().for_each(|done| done.unwrap());
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        for path in ["/me", "/health/ready", "/sessions"] {
+            statuses.push(ada.get(path).await.status);
+        }
+    }
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
+    assert!(statuses.contains(&503) && statuses.ends_with(&[200; 9]), "{statuses:?}");
 }

@@ -33,6 +33,20 @@ async fn every_session_of_the_account_ends_and_other_accounts_keep_theirs() {
 }
 
 #[tokio::test]
+async fn what_stands_around_a_token_does_not_break_the_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let token = app.reset_link(&ada).await.token();
+    let page = format!("/password/reset/{token}%29.");
+    app.visitor().request("GET", &page).by_browser().send().await.expect(200);
+    app.reset(&format!("{token}A"), OTHER_PASSWORD).await.expect_problem(422, "link_invalid");
+    app.reset(&format!(" {token}>\r\n"), OTHER_PASSWORD).await.expect(204);
+    let token = app.reset_link(&ada).await.token();
+    app.reset(&format!("{token}.%0A"), THIRD_PASSWORD).await.expect(204);
+    assert!(ada.knowing(THIRD_PASSWORD).can_sign_in().await);
+}
+
+#[tokio::test]
 async fn a_reset_link_works_once() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;

@@ -205,6 +205,25 @@ async fn a_preflight_allows_only_the_allowed_origin() {
 }
 
 #[tokio::test]
+async fn pages_of_an_allowed_app_are_like_those_of_an_allowed_origin_and_others_are_not() {
+    let extension = "chrome-extension://abcdefghijklmnopabcdefghijklmnop";
+    let allowed = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", extension];
+    let app = TestApp::with_flags(&["--allowed-origins", &allowed.join(",")]).await;
+    let ada = app.unconfirmed("ada").await;
+    for origin in allowed {
+        let answer = send(&ada, "/login", &[("Origin", origin.to_owned())]).await.expect(200);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert!(answer.set_cookie().is_some());
+    }
+    for origin in ["null", "file://", "capacitor://evil", "capacitor://localhost:1", "chrome-extension://abc", "tauri"]
+    {
+        let answer = send(&ada, "/login", &[("Origin", origin.to_owned())]).await;
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
+        assert_refused(answer);
+    }
+}
+
+#[tokio::test]
 async fn every_answer_has_security_headers_and_hsts_under_https() {
     let https = ["--public-url", "https://auth.example.com", "--dev-mailbox", "on", "--secret-key"];
     let key = "ab".repeat(32);

@@ -46,16 +46,19 @@ async fn post(http: &Http, path: &str, fields: &Value) -> crate::support::Answer
 /// Signs in by cookie and by bearer token, uses both, and returns the two tokens.
 async fn use_sessions(http: &Http) -> [String; 2] {
     let credentials = |transport: &str| json!({ "username": "ada", "password": PASSWORD, "transport": transport });
-    let cookie = cookie_value(&post(http, "/login", &credentials("cookie")).await.expect(200), "session");
+    let cookie = cookie_value(&post(http, "/login", &credentials("cookie")).await.expect(200), "vestibule_session");
     let bearer = post(http, "/login", &credentials("bearer")).await.expect(200).json();
     let bearer = bearer["session"]["token"].as_str().unwrap().to_owned();
     for path in ["/me", "/sessions", &format!("/me?token={bearer}"), &format!("/{cookie}")] {
-        http.request("GET", path).header("Cookie", format!("a=b; session={cookie}")).send().await;
+        http.request("GET", path).header("Cookie", format!("a=b; vestibule_session={cookie}")).send().await;
         http.request("GET", path).header("Authorization", format!("Bearer {bearer}")).send().await;
     }
     http.request("POST", "/resend").header("Authorization", format!("Bearer {bearer}")).send().await.expect(202);
-    http.request("GET", "/me").header("Cookie", format!("session={cookie}; session={bearer}x")).send().await;
-    http.request("POST", "/logout").header("Cookie", format!("session={cookie}")).send().await.expect(204);
+    http.request("GET", "/me")
+        .header("Cookie", format!("vestibule_session={cookie}; vestibule_session={bearer}x"))
+        .send()
+        .await;
+    http.request("POST", "/logout").header("Cookie", format!("vestibule_session={cookie}")).send().await.expect(204);
     [cookie, bearer]
 }
 

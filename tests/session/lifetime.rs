@@ -33,7 +33,7 @@ async fn a_token_chosen_by_the_client_never_becomes_a_session() {
     let chosen = "A".repeat(43);
     ada.credential = Credential::Cookie(chosen.clone());
     let answer = ada.sign_in().await;
-    assert_ne!(cookie_value(&answer, "session"), chosen);
+    assert_ne!(cookie_value(&answer, app.cookie_name), chosen);
     assert!(!ada.with(Credential::Cookie(chosen)).is_signed_in().await);
 }
 
@@ -49,6 +49,10 @@ async fn cookie_and_bearer_are_one_kind_of_session() {
     let scheme =
         |scheme: &str| app.visitor().request("GET", "/me").header("Authorization", format!("{scheme} {token}"));
     scheme("bearer").send().await.expect(200);
+    for (before, after) in [("Bearer  ", " "), ("Bearer\t", "\t"), ("Bearer ", "\u{a0}")] {
+        let header = format!("{before}{}{after}", ada.token());
+        app.visitor().request("GET", "/me").header("Authorization", header).send().await.expect(200);
+    }
     scheme("BEARER").send().await.expect(200);
     scheme("Basic").send().await.expect(401);
     scheme("Token").send().await.expect(401);
@@ -67,9 +71,9 @@ async fn a_bearer_token_overrides_the_cookie() {
 async fn the_cookie_is_found_among_others() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
-    let cookies = format!("a=b; session={}; internal=x; session2=y", ada.token());
+    let cookies = format!("a=b; vestibule_session={}; internal=x; session=y", ada.token());
     app.visitor().request("GET", "/me").header("Cookie", cookies).send().await.expect(200);
-    let two = format!("session=nonsense; session={}", ada.token());
+    let two = format!("vestibule_session=nonsense; vestibule_session={}", ada.token());
     app.visitor().request("GET", "/me").header("Cookie", two).send().await.expect(200);
     let inner = format!("internal={}", ada.token());
     app.visitor().request("GET", "/me").header("Cookie", inner).send().await.expect(401);
@@ -134,9 +138,10 @@ async fn a_session_expires_even_while_in_use() {
 async fn a_remembered_session_has_longer_limits_of_both_kinds() {
     let app = TestApp::start().await;
     let mut idle = app.member("ada").await;
-    idle.credential = Credential::Cookie(cookie_value(&idle.try_sign_in(json!({ "remember": true })).await, "session"));
+    idle.credential =
+        Credential::Cookie(cookie_value(&idle.try_sign_in(json!({ "remember": true })).await, app.cookie_name));
     let used = idle.with(Credential::Nothing).try_sign_in(json!({ "remember": true })).await;
-    let used = idle.with(Credential::Cookie(cookie_value(&used, "session")));
+    let used = idle.with(Credential::Cookie(cookie_value(&used, app.cookie_name)));
     app.clock.advance(Duration::days(13));
     assert!(used.is_signed_in().await);
     app.clock.advance(Duration::days(2));
@@ -195,10 +200,30 @@ async fn under_https_the_cookie_is_secure_and_bound_to_the_host() {
     assert_eq!(attributes, ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"]);
     assert!(answer.header("strict-transport-security").unwrap().starts_with("max-age="));
     assert!(ada.passes_the_guard().await);
-    let plain = format!("session={}", ada.token());
+    let plain = format!("vestibule_session={}", ada.token());
     app.visitor().request("GET", "/me").header("Cookie", plain).send().await.expect(401);
     let mail = app.mailbox.mail_to(&ada.email).await;
     assert!(mail.link().starts_with("https://auth.example.com/confirm/"));
+}
+
+#[tokio::test]
+async fn the_name_of_the_cookie_can_be_chosen_and_is_documented() {
+    let key = "ab".repeat(32);
+    let https = ["--public-url", "https://auth.example.com", "--secret-key", &key, "--dev-mailbox", "on"];
+    for (flags, chosen, name) in
+        [(&[][..], None, "vestibule_session"), (&[], Some("x.y"), "x.y"), (&https, Some("x"), "__Host-x")]
+    {
+        let name_flags = chosen.map(|name| ["--cookie-name", name]);
+        let flags: Vec<_> = flags.iter().copied().chain(name_flags.into_iter().flatten()).collect();
+        let app = TestApp::with_flags(&flags).await;
+        app.visitor().register().await.expect(202);
+        let cookie = app.visitor().try_sign_in(json!({})).await.expect(200).set_cookie().unwrap();
+        let token = cookie.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).expect(&cookie);
+        let pair = format!("{name}={}", token.split(';').next().unwrap());
+        app.visitor().request("GET", "/me").header("Cookie", pair).send().await.expect(200);
+        let document = app.visitor().get("/openapi.json").await.json();
+        assert_eq!(document["components"]["securitySchemes"]["session_cookie"]["name"], name);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,25 @@ use serde_json::{Value, json};
 
 use crate::support::{Credential, TestApp};
 
+/// RFC 8265: phones and word processors type other spaces, which look the same.
+#[tokio::test]
+async fn all_spaces_in_a_password_are_one() {
+    let app = TestApp::start().await;
+    let mut ada = app.visitor();
+    (ada.email, ada.password) = ("ada@example.com".to_owned(), "brick\u{a0}violet\u{3000}otter 19".to_owned());
+    ada.register().await.expect(202);
+    for (password, status) in [
+        ("brick violet otter 19", 200),
+        ("brick\u{2003}violet\u{202f}otter\u{a0}19", 200),
+        ("Brick violet otter 19", 401),
+        ("brick  violet otter 19", 401),
+        ("brick violet otter 19 ", 401),
+        ("", 401),
+    ] {
+        ada.knowing(password).try_sign_in(json!({})).await.expect(status);
+    }
+}
+
 #[tokio::test]
 async fn a_member_signs_in_with_address_or_username_in_any_case() {
     let app = TestApp::start().await;

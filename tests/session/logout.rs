@@ -9,7 +9,10 @@ async fn after_logout_the_token_is_dead_at_the_next_request() {
     let thief = app.visitor().with(ada.credential.clone());
     let answer = ada.post("/logout").await.expect(204);
     let cookie = answer.set_cookie().unwrap();
-    assert!(cookie.starts_with("session=;") && cookie.contains("Max-Age=0") && cookie.contains("Path=/"), "{cookie}");
+    assert!(
+        cookie.starts_with("vestibule_session=;") && cookie.contains("Max-Age=0") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
     thief.get("/me").await.expect_problem(401, "unauthenticated");
     let bearer = ada.with(Credential::Bearer(ada.token().to_owned()));
     bearer.get("/me").await.expect_problem(401, "unauthenticated");

@@ -87,7 +87,7 @@ impl TestApp {
         let (address, inside, stop, thread) = spawn(settings, clock.clone()).unwrap();
         let http = Http::new(format!("http://{address}"));
         let mailbox = Mailbox::new(http.clone(), database.clone(), clock.clone());
-        let cookie_name = if is_secure { "__Host-session" } else { "session" };
+        let cookie_name = if is_secure { "__Host-session" } else { "vestibule_session" };
         let (stop, thread) = (Some(stop), Some(thread));
         let app = Self { http, mailbox, clock, database, data_dir, cookie_name, inside, stop, thread };
         eventually("the service gets ready", async || {

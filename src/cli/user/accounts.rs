@@ -13,8 +13,8 @@ use vestibule::user::{Email, User, Username};
 
 use crate::cli::{as_json, open_database, print, time};
 
-/// How many events `show` prints.
-const EVENTS_SHOWN: i64 = 50;
+/// How many mails and events `show` prints, the newest.
+const SHOWN: i64 = 50;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -203,7 +203,7 @@ async fn show(accounts: &Accounts, name: &str, as_json: bool) -> anyhow::Result<
         Err(Error::NotFound) => bail!("there is no account {name}"),
         found => found?,
     };
-    let record = accounts.record_of(user, EVENTS_SHOWN).await?;
+    let record = accounts.record_of(user, SHOWN).await?;
     print(if as_json { record_as_json(record)? } else { record_as_text(record) })
 }
 
@@ -228,6 +228,10 @@ fn record_as_json(record: AccountRecord) -> anyhow::Result<String> {
     as_json(&json)
 }
 
+fn count(shown: usize) -> String {
+    if shown < usize::try_from(SHOWN).unwrap_or(usize::MAX) { shown.to_string() } else { format!("the newest {shown}") }
+}
+
 fn record_as_text(AccountRecord { user, sessions, mails, events, .. }: AccountRecord) -> String {
     let account = AccountSummary::from(user);
     let mut text = format!(
@@ -243,11 +247,11 @@ fn record_as_text(AccountRecord { user, sessions, mails, events, .. }: AccountRe
         let device = device_name(session.user_agent.as_deref());
         let _ = writeln!(text, "  {}  {}  {device}", time(session.last_seen_at), session.ip.addr());
     }
-    let _ = writeln!(text, "\nmails       {}", mails.len());
+    let _ = writeln!(text, "\nmails       {}", count(mails.len()));
     for mail in &mails {
         let _ = writeln!(text, "  {}  {:6}  {}", time(mail.queued_at), mail.state, mail.kind);
     }
-    let _ = writeln!(text, "\nevents      {}", events.len());
+    let _ = writeln!(text, "\nevents      {}", count(events.len()));
     for event in &events {
         let from = event.ip.map_or_else(|| event.actor.clone(), |ip| ip.addr().to_string());
         let _ = writeln!(text, "  {}  {:24}  {from}", time(event.at), event.kind);

@@ -1,7 +1,6 @@
 //! Health: whether the process is alive, and whether it can serve.
 
 use actix_web::{HttpResponse, web};
-use diesel_async::RunQueryDsl as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -64,8 +63,13 @@ pub async fn get_readiness(app: web::Data<App>) -> HttpResponse {
         MailHealth::Ok => HealthStatus::Ok,
         MailHealth::ServerAway | MailHealth::Refused => HealthStatus::Degraded,
     };
-    let ping = app.db.run(async |conn| diesel::sql_query("select 1").execute(conn).await);
-    let database = if ping.await.is_ok() { HealthStatus::Ok } else { HealthStatus::Unavailable };
+    let database = match app.db.check().await {
+        Ok(()) => HealthStatus::Ok,
+        Err(error) => {
+            log::warn!("not ready: {error}");
+            HealthStatus::Unavailable
+        }
+    };
     let is_ready = database == HealthStatus::Ok && !app.stopping.is_cancelled();
     let status = if is_ready { mail } else { HealthStatus::Unavailable };
     let health = Health { status, checks: HealthChecks { database: Some(database), mail: Some(mail) } };
