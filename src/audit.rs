@@ -10,7 +10,7 @@ use strum::{IntoStaticStr, VariantArray};
 use uuid::Uuid;
 
 use crate::db::Connection;
-use crate::db::schema::account_events;
+use crate::db::schema::{account_events, users};
 use crate::request::RequestContext;
 use crate::user::UserId;
 
@@ -100,6 +100,21 @@ pub async fn record(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// The same, unless the account is deleted by now.
+pub async fn record_if_there(
+    conn: &mut Connection,
+    user_id: UserId,
+    kind: EventKind,
+    actor: Actor<'_>,
+    at: DateTime<Utc>,
+) -> QueryResult<()> {
+    let account = users::table.find(user_id.0).select(users::id).for_key_share();
+    match account.first::<Uuid>(conn).await.optional()? {
+        Some(_) => record(conn, user_id, kind, actor, at).await,
+        None => Ok(()),
+    }
 }
 
 /// The newest events of an account, or the newest `before` one of them, the newest first.

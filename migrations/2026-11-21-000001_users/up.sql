@@ -18,6 +18,10 @@ create table users (
     password_set_at timestamptz,
     -- 128 random bits, new whenever a password is set. Reset links, locks and new sessions are bound to it.
     credential_version uuid not null,
+    -- What only the client that registered has, until the address is confirmed.
+    registration_sha256 bytea check (octet_length(registration_sha256) = 32),
+    -- The client network that registered, an IPv4 address or an IPv6 /64: no network evicts the registrations of another.
+    registered_from inet,
     confirmed_at timestamptz,
     disabled_at timestamptz,
     created_at timestamptz not null,

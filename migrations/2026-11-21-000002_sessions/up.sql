@@ -7,6 +7,8 @@ create table sessions (
     last_seen_at timestamptz not null,
     expires_at timestamptz not null,
     idle_seconds integer not null check (idle_seconds > 0),
+    -- Whether its cookie outlives the browser.
+    is_remembered boolean not null,
     ip inet not null,
     user_agent text
 );

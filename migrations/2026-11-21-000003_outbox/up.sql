@@ -1,9 +1,10 @@
 -- Mails to send. A row holds what is needed to write the mail, never its link: that is signed when the mail is sent.
 create table outbox (
     id uuid primary key,
+    -- The account that the mail is about. Null for a mail that anybody can ask for: the address is all that is known then.
     user_id uuid references users (id) on delete cascade,
-    -- The recipient, if not the address that the account has when the mail is sent.
-    address text,
+    address text not null,
+    canonical text not null,
     kind text not null,
     -- The change of address that the mail is about.
     email_change_id uuid,
@@ -13,18 +14,20 @@ create table outbox (
     queued_at timestamptz not null,
     due_at timestamptz not null,
     claimed_until timestamptz,
+    -- The same mail was asked for after this one was claimed: it may have been written too early for that.
+    is_asked_again boolean not null default false,
     attempts integer not null,
     last_reply text,
     -- The mail server was away; the mail is due again as soon as the server is back.
     waits_for_server boolean not null,
-    sent_at timestamptz,
-    constraint outbox_has_a_recipient check (user_id is not null or address is not null)
+    sent_at timestamptz
 );
 
--- A mail that is queued already is not queued a second time.
-create unique index outbox_queued_key on outbox (user_id, kind, email_change_id) nulls not distinct
-    where state = 'queued' and user_id is not null;
+-- A mail that anybody can ask for waits once per address, with or without an account.
+create unique index outbox_asked_key on outbox (canonical, kind) where state = 'queued' and user_id is null
+    and kind in ('confirm_email', 'reset_password');
 create index outbox_due_idx on outbox (due_at) where state = 'queued';
--- Deleting an account deletes its mails; without this index it would read the whole table.
+-- Deleting an account deletes its mails; without these indexes it would read the whole table.
 create index outbox_user_id_idx on outbox (user_id);
+create index outbox_canonical_idx on outbox (canonical);
 create index outbox_done_idx on outbox (queued_at) where state <> 'queued';

@@ -28,8 +28,8 @@ pub type Connection = AsyncPgConnection;
 type Manager = AsyncDieselConnectionManager<Connection>;
 type Transactions = <Connection as diesel_async::AsyncConnection>::TransactionManager;
 
-/// The largest number of connections. Work on the database is short; hashing, which is slow, holds none.
-const POOL_SIZE: usize = 16;
+/// The largest number of connections of requests. Work on the database is short; hashing, which is slow, holds none.
+const POOL_SIZE: usize = 12;
 /// How long getting a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the work of one request may take, including getting connections: callers get an answer within 5 s.
@@ -87,26 +87,20 @@ impl Db {
     /// # Errors
     /// A URL that cannot be read, or a platform without a certificate store.
     pub fn new(url: &str) -> Result<Self, DbError> {
-        parse(url)?;
-        let tls = tls_config()?;
-        let runtime = Handle::current();
-        let mut config = ManagerConfig::default();
-        // A test query at every checkout would double the round trips; a closed connection is noticed without it.
-        config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(move |url| {
-            let (url, tls) = (url.to_owned(), tls.clone());
-            let connecting = runtime.spawn(async move { connect(&url, tls).await });
-            async move { connecting.await.map_err(|error| ConnectionError::BadConnection(error.to_string()))? }.boxed()
-        });
-        let timeouts =
-            Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
-        let pool = Pool::builder(Manager::new_with_config(url, config))
-            .max_size(POOL_SIZE)
-            .timeouts(timeouts)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Self { pool, url: url.to_owned(), migrated: watch::Sender::new(false), checking: Arc::default() })
+        Ok(Self {
+            pool: pool(url, POOL_SIZE)?,
+            url: url.to_owned(),
+            migrated: watch::Sender::new(false),
+            checking: Arc::default(),
+        })
+    }
+
+    /// The same database on other connections, so that its work and that of requests never wait for each other's.
+    ///
+    /// # Errors
+    /// As [`Db::new`].
+    pub fn with_own_connections(&self, size: usize) -> Result<Self, DbError> {
+        Ok(Self { pool: pool(&self.url, size)?, checking: Arc::default(), ..self.clone() })
     }
 
     /// Runs pending migrations; of several instances that start together, one does.
@@ -223,6 +217,25 @@ impl Db {
         };
         self.run_and_keep_if(in_transaction, is_usable).await?.map_err(Into::into)
     }
+}
+
+fn pool(url: &str, size: usize) -> Result<Pool<Connection>, DbError> {
+    parse(url)?;
+    let tls = tls_config()?;
+    let runtime = Handle::current();
+    let mut config = ManagerConfig::default();
+    // A test query at every checkout would double the round trips; a closed connection is noticed without it.
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(move |url| {
+        let (url, tls) = (url.to_owned(), tls.clone());
+        let connecting = runtime.spawn(async move { connect(&url, tls).await });
+        async move { connecting.await.map_err(|error| ConnectionError::BadConnection(error.to_string()))? }.boxed()
+    });
+    let timeouts =
+        Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
+    let pool = Pool::builder(Manager::new_with_config(url, config));
+    let pool = pool.max_size(size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+    pool.map_err(|error| DbError::Unavailable(error.to_string()))
 }
 
 /// Whether the prepared statements of a connection are still there. Without them it would fail for every request.

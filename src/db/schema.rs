@@ -43,11 +43,22 @@ diesel::table! {
 }
 
 diesel::table! {
-    login_throttles (name_sha256) {
+    login_throttles (name_sha256, client) {
         name_sha256 -> Bytea,
+        client -> Inet,
         failures -> Int4,
         blocked_until -> Nullable<Timestamptz>,
         last_at -> Timestamptz,
+        known_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    mail_budgets (mailbox, kind) {
+        mailbox -> Text,
+        kind -> Text,
+        sent_at -> Timestamptz,
+        full_at -> Timestamptz,
     }
 }
 
@@ -55,7 +66,8 @@ diesel::table! {
     outbox (id) {
         id -> Uuid,
         user_id -> Nullable<Uuid>,
-        address -> Nullable<Text>,
+        address -> Text,
+        canonical -> Text,
         kind -> Text,
         email_change_id -> Nullable<Uuid>,
         request_context -> Jsonb,
@@ -63,19 +75,11 @@ diesel::table! {
         queued_at -> Timestamptz,
         due_at -> Timestamptz,
         claimed_until -> Nullable<Timestamptz>,
+        is_asked_again -> Bool,
         attempts -> Int4,
         last_reply -> Nullable<Text>,
         waits_for_server -> Bool,
         sent_at -> Nullable<Timestamptz>,
-    }
-}
-
-diesel::table! {
-    sent_mails (mail_id) {
-        mail_id -> Uuid,
-        canonical -> Text,
-        kind -> Text,
-        sent_at -> Timestamptz,
     }
 }
 
@@ -88,6 +92,7 @@ diesel::table! {
         last_seen_at -> Timestamptz,
         expires_at -> Timestamptz,
         idle_seconds -> Int4,
+        is_remembered -> Bool,
         ip -> Inet,
         user_agent -> Nullable<Text>,
     }
@@ -103,6 +108,8 @@ diesel::table! {
         password_hash -> Nullable<Text>,
         password_set_at -> Nullable<Timestamptz>,
         credential_version -> Uuid,
+        registration_sha256 -> Nullable<Bytea>,
+        registered_from -> Nullable<Inet>,
         confirmed_at -> Nullable<Timestamptz>,
         disabled_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
@@ -121,8 +128,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     client_throttles,
     email_changes,
     login_throttles,
+    mail_budgets,
     outbox,
-    sent_mails,
     sessions,
     users,
 );

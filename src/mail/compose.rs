@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
-use uuid::Uuid;
 
-use crate::audit;
+use crate::audit::{self, Actor, EventKind};
 use crate::clock::Clock;
 use crate::config::LinkConfig;
 use crate::db::{Connection, Db, DbError};
@@ -42,6 +41,8 @@ pub(super) enum Composed {
     Send {
         to: String,
         content: MailContent,
+        /// The account whose password the mail's link sets.
+        reset_of: Option<UserId>,
     },
     /// The address had its share of mails.
     Postpone(DateTime<Utc>),
@@ -77,25 +78,28 @@ impl MailerParts {
             .map_err(|error| DeliveryError::Permanent(format!("its request context cannot be read: {error}")))?;
         // Only known kinds are claimed.
         let kind = mail.kind.parse().map_err(|_| DeliveryError::Permanent("unknown kind".to_owned()))?;
-        let database = |error: DbError| DeliveryError::Temporary(error.to_string());
-        let found = self.db.run(async |conn| find_recipient(conn, kind, mail).await).await.map_err(database)?;
-        let recipient = match found {
-            Ok(recipient) => recipient,
-            Err(reason) => return Ok(Composed::Drop(reason)),
+        let now = self.clock.now();
+        let composed = self.db.transaction(async |conn| {
+            let found = find_recipient(conn, kind, mail).await?;
+            // Paid also for an address without an account: how long the next mail waits must not tell them apart.
+            let paid_kind = found.as_ref().map_or(kind, |recipient| recipient.kind);
+            let due_at = match self.has_limits {
+                true => limits::pay(conn, mail, &mail.canonical, paid_kind, now).await?,
+                false => None,
+            };
+            QueryResult::Ok((found, due_at))
+        });
+        let (found, due_at) = composed.await.map_err(|error: DbError| DeliveryError::Temporary(error.to_string()))?;
+        let recipient = match (due_at, found) {
+            (Some(at), _) => return Ok(Composed::Postpone(at)),
+            (None, Err(reason)) => return Ok(Composed::Drop(reason)),
+            (None, Ok(recipient)) => recipient,
         };
         let email = Email::parse(&recipient.to)
             .map_err(|_| DeliveryError::Permanent("the address cannot be mailed".to_owned()))?;
         let content = self.render(&recipient, &email, &request)?;
-        if self.has_limits {
-            let now = self.clock.now();
-            let reserve = async |conn: &mut Connection| {
-                limits::reserve_send(conn, mail.id, email.canonical(), recipient.kind, now).await
-            };
-            if let Some(at) = self.db.transaction(reserve).await.map_err(database)? {
-                return Ok(Composed::Postpone(at));
-            }
-        }
-        Ok(Composed::Send { to: recipient.to, content })
+        let reset_of = recipient.link.filter(|link| link.purpose == Purpose::ResetPassword).map(|link| link.user_id);
+        Ok(Composed::Send { to: recipient.to, content, reset_of })
     }
 
     fn render(
@@ -141,13 +145,16 @@ async fn find_recipient(
     mail: &OutboxMail,
 ) -> QueryResult<Result<Recipient, Dropped>> {
     match kind {
-        MailKind::ConfirmEmail => confirm_email(conn, mail.user_id).await,
-        MailKind::ResetPassword => reset_password(conn, mail.user_id).await,
-        MailKind::ChangeEmail => change_email(conn, mail.email_change_id).await,
-        MailKind::EmailChangeNotice => email_change_notice(conn, mail.email_change_id).await,
-        MailKind::PasswordChanged | MailKind::AccountDeleted | MailKind::AlreadyRegistered | MailKind::Test => {
-            Ok(Ok(Recipient::new(kind, mail.address.as_deref().unwrap_or_default())))
-        }
+        MailKind::ConfirmEmail => confirm_email(conn, &mail.canonical).await,
+        MailKind::ResetPassword => reset_password(conn, &mail.canonical).await,
+        MailKind::ChangeEmail => change_email(conn, mail).await,
+        MailKind::EmailChangeNotice => email_change_notice(conn, mail).await,
+        MailKind::EmailChangeUndone => email_change_undone(conn, mail).await,
+        MailKind::PasswordChanged
+        | MailKind::SignInLocked
+        | MailKind::AccountDeleted
+        | MailKind::AlreadyRegistered
+        | MailKind::Test => Ok(Ok(Recipient::new(kind, &mail.address))),
     }
 }
 
@@ -157,32 +164,26 @@ impl Recipient {
     }
 }
 
-async fn find_user(conn: &mut Connection, id: Option<Uuid>) -> QueryResult<Option<User>> {
-    match id {
-        Some(id) => users::find(conn, UserId(id)).await,
-        None => Ok(None),
-    }
-}
-
-async fn confirm_email(conn: &mut Connection, user_id: Option<Uuid>) -> QueryResult<Result<Recipient, Dropped>> {
-    let Some(user) = find_user(conn, user_id).await? else {
-        return Ok(Err(NO_ACCOUNT));
-    };
-    if user.is_confirmed() {
+/// To the owner of the address, if it has one and a stranger registered it; else to the reader of the mailbox. The link
+/// serves every registration of the address, so one mail is enough for all.
+async fn confirm_email(conn: &mut Connection, canonical: &str) -> QueryResult<Result<Recipient, Dropped>> {
+    let accounts = users::list_of_address(conn, canonical).await?;
+    let Some(newest) = accounts.iter().find(|user| !user.is_confirmed() && !user.is_disabled()) else {
         return Ok(Err(NOTHING_TO_CONFIRM));
-    }
-    let origin = registration(conn, &user).await?;
-    if is_taken(conn, &user.email_canonical).await? {
+    };
+    let origin = registration(conn, newest).await?;
+    if let Some(owner) = accounts.iter().find(|user| user.is_confirmed()) {
         // Where an admin made the account, the request for this mail is the only one to name.
         let origin = Some(origin).filter(|origin| origin.client.is_some());
-        return Ok(Ok(Recipient { origin, ..Recipient::new(MailKind::AlreadyRegistered, &user.email) }));
+        let recipient = Recipient::new(MailKind::AlreadyRegistered, &owner.email);
+        return Ok(Ok(Recipient { origin, ..recipient }));
     }
-    let link = Some(LinkTo { purpose: Purpose::ConfirmEmail, user_id: user.id(), reference: None });
-    Ok(Ok(Recipient { link, origin: Some(origin), ..Recipient::new(MailKind::ConfirmEmail, &user.email) }))
+    let link = Some(LinkTo { purpose: Purpose::ConfirmEmail, user_id: newest.id(), reference: None });
+    let recipient = Recipient::new(MailKind::ConfirmEmail, &newest.email);
+    Ok(Ok(Recipient { link, origin: Some(origin), ..recipient }))
 }
 
-/// How the account was registered. If its confirmation named the request for the mail instead, the owner of an address
-/// who asks for it would recognise themselves in the mail for a squatter's account, and confirm that.
+/// How the account was registered: what the person who signed up will recognise, also if a stranger asked for the mail.
 async fn registration(conn: &mut Connection, user: &User) -> QueryResult<MailOrigin> {
     let Some(event) = audit::find_registration(conn, user.id()).await? else {
         return Ok(MailOrigin { at: user.created_at, client: None });
@@ -191,46 +192,59 @@ async fn registration(conn: &mut Connection, user: &User) -> QueryResult<MailOri
     Ok(MailOrigin { at: event.at, client })
 }
 
-async fn reset_password(conn: &mut Connection, user_id: Option<Uuid>) -> QueryResult<Result<Recipient, Dropped>> {
-    let Some(user) = find_user(conn, user_id).await?.filter(|user| !user.is_disabled()) else {
+/// To the owner of the address, else to the newest registration: the link confirms the address as well.
+async fn reset_password(conn: &mut Connection, canonical: &str) -> QueryResult<Result<Recipient, Dropped>> {
+    let accounts = users::list_of_address(conn, canonical).await?;
+    let Some(user) = accounts.into_iter().next().filter(|user| !user.is_disabled()) else {
         return Ok(Err(NO_ACCOUNT));
     };
-    if !user.is_confirmed() && is_taken(conn, &user.email_canonical).await? {
-        return Ok(Err("not sent: another account has confirmed the address"));
-    }
     let reference = Some(user.credential_version.to_string());
     let link = Some(LinkTo { purpose: Purpose::ResetPassword, user_id: user.id(), reference });
     Ok(Ok(Recipient { link, ..Recipient::new(MailKind::ResetPassword, &user.email) }))
 }
 
-async fn change_email(conn: &mut Connection, id: Option<Uuid>) -> QueryResult<Result<Recipient, Dropped>> {
-    let Some(change) = find_change(conn, id).await? else { return Ok(Err(NO_CHANGE)) };
+async fn change_email(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
+    let Some(change) = find_change(conn, mail).await? else { return Ok(Err(NO_CHANGE)) };
     if change.confirmed_at.is_some() {
         return Ok(Err(NOTHING_TO_CONFIRM));
     }
     // The response to the request did not say that the address is taken, so its owner is told, and gets no link.
-    if let Ok(new) = Email::parse(&change.new_email)
-        && is_taken(conn, new.canonical()).await?
-    {
+    if is_taken(conn, &mail.canonical).await? {
         let user = users::find(conn, UserId(change.user_id)).await?;
-        if user.is_none_or(|user| user.email_canonical != new.canonical()) {
-            return Ok(Ok(Recipient::new(MailKind::AlreadyRegistered, &change.new_email)));
+        if user.is_none_or(|user| user.email_canonical != mail.canonical) {
+            return Ok(Ok(Recipient::new(MailKind::AlreadyRegistered, &mail.address)));
         }
     }
     let link = Some(link_to(Purpose::ChangeEmail, &change));
-    let recipient = Recipient::new(MailKind::ChangeEmail, &change.new_email);
+    let recipient = Recipient::new(MailKind::ChangeEmail, &mail.address);
     Ok(Ok(Recipient { link, other_email: change.old_email, ..recipient }))
 }
 
-async fn email_change_notice(conn: &mut Connection, id: Option<Uuid>) -> QueryResult<Result<Recipient, Dropped>> {
-    let Some(change) = find_change(conn, id).await? else { return Ok(Err(NO_CHANGE)) };
-    let link = Some(link_to(Purpose::UndoEmailChange, &change));
-    let recipient = Recipient::new(MailKind::EmailChangeNotice, &change.old_email);
-    Ok(Ok(Recipient { link, other_email: change.new_email, ..recipient }))
+/// The notice outlives the account; then there is nothing left to undo.
+async fn email_change_notice(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
+    let recipient = Recipient::new(MailKind::EmailChangeNotice, &mail.address);
+    Ok(match find_change(conn, mail).await? {
+        Some(change) => {
+            let link = Some(link_to(Purpose::UndoEmailChange, &change));
+            Ok(Recipient { link, other_email: change.new_email, ..recipient })
+        }
+        None if mail.user_id.is_none() => Ok(recipient),
+        None => Err(NO_CHANGE),
+    })
 }
 
-async fn find_change(conn: &mut Connection, id: Option<Uuid>) -> QueryResult<Option<EmailChange>> {
-    match id {
+async fn email_change_undone(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
+    let change = match mail.email_change_id {
+        Some(id) => email_changes::find(conn, id).await?,
+        None => None,
+    };
+    let other_email = change.map(|change| change.old_email).unwrap_or_default();
+    Ok(Ok(Recipient { other_email, ..Recipient::new(MailKind::EmailChangeUndone, &mail.address) }))
+}
+
+/// The change that a mail is about, unless it was undone or replaced.
+async fn find_change(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Option<EmailChange>> {
+    match mail.email_change_id {
         Some(id) => Ok(email_changes::find(conn, id).await?.filter(|change| change.undone_at.is_none())),
         None => Ok(None),
     }
@@ -238,4 +252,13 @@ async fn find_change(conn: &mut Connection, id: Option<Uuid>) -> QueryResult<Opt
 
 fn link_to(purpose: Purpose, change: &EmailChange) -> LinkTo {
     LinkTo { purpose, user_id: UserId(change.user_id), reference: Some(change.id.to_string()) }
+}
+
+/// Records for the owner that a link was asked for, once it is sent: requests that cause no mail leave nothing behind.
+pub(super) async fn record_reset(conn: &mut Connection, user_id: UserId, mail: &OutboxMail) -> QueryResult<()> {
+    // It was read before, to write the mail.
+    let Ok(request) = serde_json::from_value::<RequestContext>(mail.request_context.clone()) else {
+        return Ok(());
+    };
+    audit::record_if_there(conn, user_id, EventKind::PasswordResetRequested, Actor::Owner(&request), request.at).await
 }

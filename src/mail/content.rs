@@ -23,6 +23,10 @@ pub enum MailKind {
     ChangeEmail,
     /// To the old address, with the link that undoes the change.
     EmailChangeNotice,
+    /// To the address that an account had before the change was undone.
+    EmailChangeUndone,
+    /// To the owner of an account, once only a new password helps.
+    SignInLocked,
     AccountDeleted,
     /// Sent by `vestibule mail test`.
     Test,

@@ -23,9 +23,10 @@ pub use compose::MailerParts;
 pub use content::{MailContent, MailKind, MailOrigin, TemplateVariables};
 pub use delivery::{Delivery, DeliveryError};
 pub use diagnose::diagnose;
-pub use limits::SENT_MAILS_TTL;
 pub use mailbox::Mailbox;
 pub use outbox::NewMail;
+/// The database connections of the worker: one for each mail that is being sent.
+pub use smtp::CONNECTIONS as MAIL_CONNECTIONS;
 pub use smtp_server::SmtpUrlError;
 pub use templates::{MailTemplateError, MailTemplates};
 pub use worker::{MailHealth, MailWaker, Mailer};

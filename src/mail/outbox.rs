@@ -1,49 +1,50 @@
 //! The outbox: a row for each mail, from the transaction that causes it until clean-up. It holds who and why, never a
 //! link.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::db::Connection;
-use crate::db::schema::{outbox, users};
+use crate::db::schema::outbox;
 use crate::request::RequestContext;
-use crate::user::UserId;
+use crate::user::{Address, User, UserId};
 
 use super::MailKind;
+
+/// No mail waits or is claimed for so long: of two mails to an address, one waits for the other.
+const LONGEST_WAIT: Duration = Duration::hours(24);
 
 /// The channel on which instances tell each other that the outbox has changed.
 pub const CHANNEL: &str = "vestibule_mails";
 
 /// A mail to queue.
 #[derive(Clone, Debug)]
-pub struct NewMail {
+pub struct NewMail<'a> {
     kind: MailKind,
     /// Deleting the account deletes the mail.
     user_id: Option<UserId>,
-    /// `None` for the address that the account, or the change, has when the mail is sent.
-    address: Option<String>,
+    address: Address<'a>,
     email_change_id: Option<Uuid>,
 }
 
-impl NewMail {
-    pub fn to_account(kind: MailKind, user_id: UserId) -> Self {
-        Self { kind, user_id: Some(user_id), address: None, email_change_id: None }
+impl<'a> NewMail<'a> {
+    /// A notice to the owner of an account.
+    pub fn to_owner(kind: MailKind, user: &'a User) -> Self {
+        Self { kind, user_id: Some(user.id()), address: user.address(), email_change_id: None }
     }
 
-    pub fn to_address(kind: MailKind, user_id: UserId, address: &str) -> Self {
-        Self { address: Some(address.to_owned()), ..Self::to_account(kind, user_id) }
+    /// The last mail of an account, to an address that it had.
+    pub fn account_deleted(address: Address<'a>) -> Self {
+        Self { kind: MailKind::AccountDeleted, user_id: None, address, email_change_id: None }
     }
 
-    pub fn account_deleted(address: &str) -> Self {
-        Self { kind: MailKind::AccountDeleted, user_id: None, address: Some(address.to_owned()), email_change_id: None }
-    }
-
-    pub fn about_change(kind: MailKind, user_id: UserId, email_change_id: Uuid) -> Self {
-        Self { email_change_id: Some(email_change_id), ..Self::to_account(kind, user_id) }
+    /// A mail about a change, to the old address or to the new one.
+    pub fn about_change(kind: MailKind, (user_id, email_change_id): (UserId, Uuid), address: Address<'a>) -> Self {
+        Self { kind, user_id: Some(user_id), address, email_change_id: Some(email_change_id) }
     }
 }
 
@@ -53,9 +54,9 @@ impl NewMail {
 pub struct OutboxMail {
     /// Also in its `Message-ID`.
     pub id: Uuid,
-    /// `None` after the account was deleted.
     pub user_id: Option<Uuid>,
-    pub address: Option<String>,
+    pub address: String,
+    pub canonical: String,
     pub email_change_id: Option<Uuid>,
     pub kind: String,
     /// A [`RequestContext`].
@@ -68,64 +69,83 @@ pub struct OutboxMail {
     pub claimed_until: DateTime<Utc>,
 }
 
-/// Queues a mail, unless the same mail is queued already. Returns how many were queued.
-pub async fn insert(conn: &mut Connection, mail: NewMail, request: &RequestContext) -> QueryResult<usize> {
-    insert_all(conn, vec![mail], request).await
-}
-
-/// Queues the confirmation mail of each unconfirmed account of an address, the newest first: the oldest is the least
-/// likely to belong to the person who asks.
-pub async fn insert_for_unconfirmed(
-    conn: &mut Connection,
-    email_canonical: &str,
-    request: &RequestContext,
-) -> QueryResult<usize> {
-    let unconfirmed: Vec<Uuid> = users::table
-        .filter(users::email_canonical.eq(email_canonical))
-        .filter(users::confirmed_at.is_null())
-        .order((users::created_at.desc(), users::id.desc()))
-        .select(users::id)
-        // Against an account that is being deleted just now.
-        .for_key_share()
-        .load(conn)
-        .await?;
-    let mail = |id| NewMail::to_account(MailKind::ConfirmEmail, UserId(id));
-    insert_all(conn, unconfirmed.into_iter().map(mail).collect(), request).await
-}
-
-async fn insert_all(conn: &mut Connection, mails: Vec<NewMail>, request: &RequestContext) -> QueryResult<usize> {
-    let context = serde_json::to_value(request).map_err(|e| diesel::result::Error::SerializationError(e.into()))?;
-    let row = |mail: NewMail| {
-        (
+/// Queues a mail.
+pub async fn insert(conn: &mut Connection, mail: NewMail<'_>, request: &RequestContext) -> QueryResult<()> {
+    diesel::insert_into(outbox::table)
+        .values((
             outbox::id.eq(Uuid::now_v7()),
             outbox::user_id.eq(mail.user_id.map(|id| id.0)),
-            outbox::address.eq(mail.address),
+            outbox::address.eq(mail.address.typed),
+            outbox::canonical.eq(mail.address.canonical),
             outbox::email_change_id.eq(mail.email_change_id),
             outbox::kind.eq(mail.kind.name()),
-            outbox::request_context.eq(&context),
+            outbox::request_context.eq(as_json(request)?),
             outbox::state.eq("queued"),
             outbox::queued_at.eq(request.at),
             outbox::due_at.eq(request.at),
             outbox::attempts.eq(0),
             outbox::waits_for_server.eq(false),
-        )
-    };
-    let rows: Vec<_> = mails.into_iter().map(row).collect();
-    let queued = diesel::insert_into(outbox::table).values(rows).on_conflict_do_nothing().execute(conn).await?;
-    if queued > 0 {
-        notify(conn).await?;
-    }
-    Ok(queued)
+        ))
+        .execute(conn)
+        .await?;
+    notify(conn).await
+}
+
+/// Queues a mail that anybody can ask for. One waits per address and kind, whether the address has an account or not: the
+/// worker finds that out. So neither the work here nor its time tells who has an account.
+pub async fn ask(
+    conn: &mut Connection,
+    kind: MailKind,
+    address: Address<'_>,
+    request: &RequestContext,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "insert into outbox (id, address, canonical, kind, request_context, state, queued_at, due_at, attempts, \
+         waits_for_server) values ($1, $2, $3, $4, $5, 'queued', $6, $6, 0, false) \
+         on conflict (canonical, kind) where state = 'queued' and user_id is null \
+         and kind in ('confirm_email', 'reset_password') do update set is_asked_again = true",
+    )
+    .bind::<SqlUuid, _>(Uuid::now_v7())
+    .bind::<Text, _>(address.typed)
+    .bind::<Text, _>(address.canonical)
+    .bind::<Text, _>(kind.name())
+    .bind::<Jsonb, _>(as_json(request)?)
+    .bind::<Timestamptz, _>(request.at)
+    .execute(conn)
+    .await?;
+    notify(conn).await
+}
+
+fn as_json(request: &RequestContext) -> QueryResult<Value> {
+    serde_json::to_value(request).map_err(|error| diesel::result::Error::SerializationError(error.into()))
+}
+
+/// Keeps the notices that wait for an account that is being deleted: its owner must hear of what happened before.
+pub async fn detach_notices(conn: &mut Connection, user_id: UserId) -> QueryResult<usize> {
+    let waiting = outbox::table
+        .filter(outbox::user_id.eq(user_id.0))
+        .filter(outbox::state.eq("queued"))
+        .filter(outbox::kind.ne(MailKind::ChangeEmail.name()));
+    diesel::update(waiting).set(outbox::user_id.eq(None::<Uuid>)).execute(conn).await
+}
+
+/// Deletes the records of mails that were asked for with an address.
+pub async fn delete_asked(conn: &mut Connection, canonical: &str) -> QueryResult<usize> {
+    let done = outbox::table
+        .filter(outbox::canonical.eq(canonical))
+        .filter(outbox::user_id.is_null())
+        .filter(outbox::state.ne("queued"));
+    diesel::delete(done).execute(conn).await
 }
 
 /// Wakes the workers of all instances when the transaction commits.
-pub(super) async fn notify(conn: &mut Connection) -> QueryResult<usize> {
-    diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await
+pub(super) async fn notify(conn: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await.map(drop)
 }
 
 /// Claims up to `limit` mails that are due, the earliest first, until `until`. A claim that ends without a result, because
-/// its instance was killed, can be taken over. Kinds that only a later version knows are left to it: both run while
-/// instances are being replaced.
+/// its instance was killed, can be taken over, and so can a mail whose times lie further ahead than they can be: a clock was
+/// wrong. Kinds that only a later version knows are left to it: both run while instances are being replaced.
 pub async fn claim(
     conn: &mut Connection,
     now: DateTime<Utc>,
@@ -134,18 +154,20 @@ pub async fn claim(
 ) -> QueryResult<Vec<OutboxMail>> {
     diesel::sql_query(
         "with claimed as ( \
-             update outbox set claimed_until = $2, attempts = attempts + 1 \
-             where id in (select id from outbox where state = 'queued' and kind = any($4) and due_at <= $1 \
-                          and (claimed_until is null or claimed_until <= $1) \
+             update outbox set claimed_until = $2, attempts = attempts + 1, is_asked_again = false \
+             where id in (select id from outbox where state = 'queued' and kind = any($4) \
+                          and (due_at <= $1 or due_at > $5) \
+                          and (claimed_until is null or claimed_until <= $1 or claimed_until > $5) \
                           order by due_at, id limit $3 for update skip locked) \
              returning *) \
-         select id, user_id, address, email_change_id, kind, request_context, attempts, queued_at, claimed_until \
-         from claimed order by due_at, id",
+         select id, user_id, address, canonical, email_change_id, kind, request_context, attempts, \
+         queued_at, claimed_until from claimed order by due_at, id",
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
     .bind::<Integer, _>(limit)
     .bind::<Array<Text>, _>(MailKind::names())
+    .bind::<Timestamptz, _>(now + LONGEST_WAIT)
     .load(conn)
     .await
 }
@@ -173,9 +195,33 @@ pub async fn extend_claim(conn: &mut Connection, mail: &mut OutboxMail, until: D
     Ok(())
 }
 
+/// Ends a mail that was sent, or is not needed. If it was asked for again meanwhile, it is queued once more: what they
+/// did just before may have come too late for this one.
 pub async fn set_sent(conn: &mut Connection, mail: &OutboxMail, now: DateTime<Utc>, reply: &str) -> QueryResult<usize> {
+    let again: Option<bool> = claimed(mail).select(outbox::is_asked_again).for_update().first(conn).await.optional()?;
     let sent = Changes { state: Some("sent"), sent_at: Some(now), last_reply: Some(reply), ..Changes::default() };
-    end_claim(conn, mail, sent).await
+    let ended = end_claim(conn, mail, sent).await?;
+    if again == Some(true) {
+        // With an id of its own: the Message-ID of this one may be known to the recipient.
+        diesel::sql_query(
+            "insert into outbox (id, address, canonical, kind, request_context, state, queued_at, due_at, attempts, \
+             waits_for_server) select $1, address, canonical, kind, request_context, 'queued', $2, $2, 0, false \
+             from outbox where id = $3",
+        )
+        .bind::<SqlUuid, _>(Uuid::now_v7())
+        .bind::<Timestamptz, _>(now)
+        .bind::<SqlUuid, _>(mail.id)
+        .execute(conn)
+        .await?;
+    }
+    Ok(ended)
+}
+
+/// Deletes a mail that was asked for with an address that has no account, so that nothing remains of the address.
+pub async fn forget(conn: &mut Connection, mail: &OutboxMail, now: DateTime<Utc>) -> QueryResult<usize> {
+    let ended = set_sent(conn, mail, now, "").await?;
+    diesel::delete(outbox::table.find(mail.id).filter(outbox::state.eq("sent"))).execute(conn).await?;
+    Ok(ended)
 }
 
 pub async fn set_failed(conn: &mut Connection, mail: &OutboxMail, reason: &str) -> QueryResult<usize> {

@@ -22,7 +22,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long sending one mail may take while the server is there.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many mails are sent at once, each on a connection of its own.
-pub(super) const CONNECTIONS: usize = 4;
+pub const CONNECTIONS: usize = 4;
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -1,9 +1,7 @@
 //! The status of each mail, for the admin: queued, sent or failed, and why. Never a link: no row has one.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use uuid::Uuid;
@@ -32,16 +30,11 @@ pub struct MailStatus {
     pub last_reply: Option<String>,
 }
 
-/// Its own address, that of the change of address, or that of the account.
-const TO: &str = "coalesce(outbox.address, \
-                  (select case outbox.kind when 'change_email' then new_email else old_email end \
-                   from email_changes where id = outbox.email_change_id), users.email, '-')";
-
 macro_rules! columns {
     () => {
         (
             outbox::id,
-            sql::<Text>(TO),
+            outbox::address,
             outbox::kind,
             outbox::state,
             outbox::attempts,
@@ -56,27 +49,30 @@ macro_rules! columns {
 
 /// The newest mails, in one state or in all.
 pub async fn list(conn: &mut Connection, state: Option<&str>, limit: i64) -> QueryResult<Vec<MailStatus>> {
-    let mut query = outbox::table.left_join(users::table).select(columns!()).order(outbox::id.desc()).into_boxed();
+    let mut query = outbox::table.select(columns!()).order(outbox::id.desc()).into_boxed();
     if let Some(state) = state {
         query = query.filter(outbox::state.eq(state));
     }
     query.limit(limit).load(conn).await
 }
 
-/// The newest mails of an account, or the newest `before` one of them, the newest first.
+/// The newest mails of an account and of those that were asked for with its address, or the newest `before` one of them, the
+/// newest first.
 pub async fn list_of(
     conn: &mut Connection,
     user_id: UserId,
     before: Option<Uuid>,
     limit: i64,
 ) -> QueryResult<Vec<MailStatus>> {
-    let mails = outbox::table.left_join(users::table).filter(outbox::user_id.eq(user_id.0));
+    let address = users::table.filter(users::id.eq(user_id.0)).select(users::email_canonical);
+    let asked_for = outbox::user_id.is_null().and(outbox::canonical.eq_any(address));
+    let mails = outbox::table.filter(outbox::user_id.eq(user_id.0).or(asked_for.nullable()));
     let mails = mails.filter(outbox::id.lt(before.unwrap_or(Uuid::max())));
     mails.select(columns!()).order(outbox::id.desc()).limit(limit).load(conn).await
 }
 
 pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<MailStatus>> {
-    outbox::table.left_join(users::table).filter(outbox::id.eq(id)).select(columns!()).first(conn).await.optional()
+    outbox::table.filter(outbox::id.eq(id)).select(columns!()).first(conn).await.optional()
 }
 
 /// Queues a mail that was not sent, or without an `id` all that failed, as if they were new. Returns how many.

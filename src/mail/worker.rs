@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
+use tokio::task::{JoinSet, LocalSet};
 
 use crate::db::DbError;
+use crate::user::UserId;
 
-use super::compose::{Composed, MailerParts};
+use super::compose::{Composed, MailerParts, record_reset};
 use super::outbox::{self, OutboxMail};
 use super::smtp::CONNECTIONS;
-use super::{DeliveryError, MailTemplates, Mailbox, limits, listen};
+use super::{DeliveryError, MailTemplates, Mailbox, listen};
 
 /// How long a claim lasts, and so how long a mail waits whose instance was killed.
 const CLAIM: chrono::Duration = chrono::Duration::seconds(20);
@@ -71,8 +71,14 @@ struct Inner {
 }
 
 enum Outcome {
-    /// Sent, or no longer needed; with the server's reply, or the reason.
-    Done(String),
+    Sent {
+        /// What the server said.
+        reply: String,
+        /// The account whose password the mail's link sets.
+        reset_of: Option<UserId>,
+    },
+    /// It is no longer needed, and why.
+    Dropped(&'static str),
     Postponed(DateTime<Utc>),
     Failed(DeliveryError),
 }
@@ -110,14 +116,17 @@ impl Mailer {
     /// Delivers mails until the future is dropped. Those that are being sent then are sent again later.
     pub async fn run(&self) {
         self.inner.parts.db.wait_until_migrated().await;
-        tokio::join!(listen::run(&self.inner.parts.db, || self.inner.waker.wake()), self.deliver());
+        let (deliveries, wake) = (LocalSet::new(), || self.inner.waker.wake());
+        tokio::join!(listen::run(&self.inner.parts.db, wake), deliveries.run_until(self.deliver()));
     }
 
+    /// Each delivery is a task of its own. If this loop polled them, one could not go on while the loop waits for the
+    /// database, and the row that it has locked would stay locked.
     async fn deliver(&self) {
-        let mut in_progress = FuturesUnordered::new();
+        let mut in_progress = JoinSet::new();
         loop {
             if self.health() == MailHealth::ServerAway {
-                while in_progress.next().await.is_some() {}
+                while in_progress.join_next().await.is_some() {}
                 self.inner.wait_for_server().await;
             }
             let free = CONNECTIONS - in_progress.len();
@@ -126,7 +135,10 @@ impl Mailer {
                 _ if free == 0 => POLL_EVERY,
                 Ok(claimed) if claimed.is_empty() => self.inner.until_next_due().await,
                 Ok(claimed) => {
-                    in_progress.extend(claimed.into_iter().map(|mail| self.inner.handle(mail)));
+                    for mail in claimed {
+                        let inner = Arc::clone(&self.inner);
+                        in_progress.spawn_local(async move { inner.handle(mail).await });
+                    }
                     if in_progress.len() < CONNECTIONS { Duration::ZERO } else { POLL_EVERY }
                 }
                 Err(error) => {
@@ -135,7 +147,7 @@ impl Mailer {
                 }
             };
             tokio::select! {
-                Some(()) = in_progress.next() => {}
+                Some(_) = in_progress.join_next() => {}
                 () = self.inner.waker.0.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -205,19 +217,19 @@ impl Inner {
 
     async fn deliver_one(&self, mail: OutboxMail) -> Outcome {
         match self.parts.compose(&mail).await {
-            Ok(Composed::Send { to, content }) => {
+            Ok(Composed::Send { to, content, reset_of }) => {
                 match self.parts.delivery.send(mail.id, &to, &content, self.parts.clock.now()).await {
                     Ok(reply) => {
                         if self.is_refused.swap(false, Ordering::Relaxed) {
                             log::info!("the mail server takes mails again");
                         }
-                        Outcome::Done(reply)
+                        Outcome::Sent { reply, reset_of }
                     }
                     Err(error) => Outcome::Failed(error),
                 }
             }
             Ok(Composed::Postpone(at)) => Outcome::Postponed(at),
-            Ok(Composed::Drop(reason)) => Outcome::Done(reason.to_owned()),
+            Ok(Composed::Drop(reason)) => Outcome::Dropped(reason),
             Err(error) => Outcome::Failed(error),
         }
     }
@@ -236,33 +248,38 @@ impl Inner {
         {
             log::warn!("the mail server refuses a mail, and not because of its recipient: {reason}");
         }
-        let finished = self.parts.db.transaction(async |conn| {
-            if let Outcome::Failed(_) = &outcome {
-                limits::release_send(conn, *id).await?;
+        let finished = self.parts.db.transaction(async |conn| match &outcome {
+            Outcome::Sent { reply, reset_of } => {
+                log::info!("mail {id} ({kind}): {reply}");
+                if let Some(user_id) = reset_of {
+                    record_reset(conn, *user_id, mail).await?;
+                }
+                outbox::set_sent(conn, mail, now, reply).await
             }
-            match &outcome {
-                Outcome::Done(reply) => {
-                    log::info!("mail {id} ({kind}): {reply}");
-                    outbox::set_sent(conn, mail, now, reply).await
+            Outcome::Dropped(reason) => {
+                log::info!("mail {id} ({kind}): {reason}");
+                match mail.user_id {
+                    Some(_) => outbox::set_sent(conn, mail, now, reason).await,
+                    None => outbox::forget(conn, mail, now).await,
                 }
-                Outcome::Postponed(at) => {
-                    log::info!("mail {id} ({kind}) waits until {at}: its address got many mails");
-                    outbox::set_postponed(conn, mail, *at).await
-                }
-                Outcome::Failed(DeliveryError::ServerAway(reason)) => {
-                    outbox::set_delayed(conn, mail, next_attempt_at(now, *attempts), reason, true).await
-                }
-                Outcome::Failed(DeliveryError::Temporary(reason) | DeliveryError::Refused(reason))
-                    if now - mail.queued_at < RETRY_FOR || *attempts < MIN_ATTEMPTS =>
-                {
-                    let due_at = next_attempt_at(now, *attempts);
-                    log::warn!("mail {id} ({kind}) is tried again at {due_at}: {reason}");
-                    outbox::set_delayed(conn, mail, due_at, reason, false).await
-                }
-                Outcome::Failed(error) => {
-                    log::error!("mail {id} ({kind}) failed after {attempts} attempts: {error}");
-                    outbox::set_failed(conn, mail, &error.to_string()).await
-                }
+            }
+            Outcome::Postponed(at) => {
+                log::info!("mail {id} ({kind}) waits until {at}: its address got many mails");
+                outbox::set_postponed(conn, mail, *at).await
+            }
+            Outcome::Failed(DeliveryError::ServerAway(reason)) => {
+                outbox::set_delayed(conn, mail, next_attempt_at(now, *attempts), reason, true).await
+            }
+            Outcome::Failed(DeliveryError::Temporary(reason) | DeliveryError::Refused(reason))
+                if now - mail.queued_at < RETRY_FOR || *attempts < MIN_ATTEMPTS =>
+            {
+                let due_at = next_attempt_at(now, *attempts);
+                log::warn!("mail {id} ({kind}) is tried again at {due_at}: {reason}");
+                outbox::set_delayed(conn, mail, due_at, reason, false).await
+            }
+            Outcome::Failed(error) => {
+                log::error!("mail {id} ({kind}) failed after {attempts} attempts: {error}");
+                outbox::set_failed(conn, mail, &error.to_string()).await
             }
         });
         finished.await.map(|_: usize| ())

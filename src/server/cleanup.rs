@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration as Span, Utc};
 use crate::app::App;
 use crate::db::{self, DbError};
 use crate::throttle::{FAILURES_TTL, LOCKED_AT};
-use crate::{mail, user};
+use crate::user;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -30,7 +30,8 @@ impl Stale {
 
     fn all() -> [Self; 8] {
         let is_ended = "expires_at <= $1 or last_seen_at + idle_seconds * interval '1 second' <= $1";
-        let is_forgotten = format!("last_at < $1 and failures < {LOCKED_AT}");
+        let is_forgotten =
+            format!("last_at < $1 and failures < {LOCKED_AT} and (known_until is null or known_until < $1)");
         [
             Self::new(
                 "unconfirmed accounts",
@@ -40,7 +41,7 @@ impl Stale {
             ),
             Self::new("ended sessions", "sessions", is_ended, Span::zero()),
             Self::new("old mails", "outbox", "state <> 'queued' and queued_at < $1", Span::days(30)),
-            Self::new("records of sent mails", "sent_mails", "sent_at < $1", mail::SENT_MAILS_TTL),
+            Self::new("budgets of addresses", "mail_budgets", "full_at < $1", Span::hours(1)),
             Self::new("counters of names", "login_throttles", is_forgotten, FAILURES_TTL),
             Self::new("counters of clients", "client_throttles", "window_ends_at < $1", Span::zero()),
             Self::new("old events", "account_events", "at < $1", Span::days(365)),

@@ -29,10 +29,11 @@ use crate::config::{Config, ConfigError, Settings};
 use crate::db::{Db, DbError};
 use crate::http::edge;
 use crate::link::Links;
-use crate::mail::{Delivery, MailTemplateError, MailTemplates, Mailer, MailerParts, SmtpUrlError};
+use crate::mail::{Delivery, MAIL_CONNECTIONS, MailTemplateError, MailTemplates, Mailer, MailerParts, SmtpUrlError};
 use crate::password::{Hasher, PasswordPolicy};
 use crate::session::SessionCookies;
 use crate::templates::Templates;
+use crate::throttle::Refusals;
 use crate::{flows, openapi};
 
 /// How long the head of a request may take.
@@ -96,14 +97,14 @@ impl Service {
         let db = Db::new(&url).map_err(StartError::Database)?;
         let links = Links::new(&config.secret_key);
         let mailer = Mailer::new(MailerParts {
-            db: db.clone(),
+            db: db.with_own_connections(MAIL_CONNECTIONS).map_err(StartError::Database)?,
             clock: clock.clone(),
             delivery: Delivery::new(&config)?,
             templates: mail_templates(settings)?,
             links: links.clone(),
             link_config: config.links.clone(),
             service: config.service_name.clone(),
-            has_limits: config.has_rate_limits,
+            has_limits: config.limits.is_some(),
         });
         let app = app(config, db, clock, links, mailer)?;
         Ok(Self { app, listener, address, embedded })
@@ -163,7 +164,8 @@ fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> st
         password_policy: password_policy.clone(),
         bcrypt_cost: config.bcrypt_cost,
         session_config: config.session.clone(),
-        has_rate_limits: config.has_rate_limits,
+        limits: config.limits.clone(),
+        refusals: Refusals::default(),
         mail_waker: mailer.waker(),
     };
     let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());

@@ -66,6 +66,14 @@ impl Email {
     }
 }
 
+/// The mailbox of a canonical address: most servers put `ada+anything@` into the one of `ada@`.
+pub fn mailbox_of(canonical: &str) -> String {
+    let (local, domain) = canonical.rsplit_once('@').unwrap_or((canonical, ""));
+    let mailbox = local.split_once('+').map_or(local, |(mailbox, _)| mailbox);
+    // A local part that begins with + has no tag.
+    format!("{}@{domain}", if mailbox.is_empty() { local } else { mailbox })
+}
+
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Email(…)")
@@ -210,6 +218,14 @@ mod tests {
     fn different_mailboxes_stay_different() {
         assert_ne!(canonical("mıke@example.com"), canonical("mike@example.com"));
         assert_ne!(canonical("ada+news@example.com"), canonical("ada@example.com"));
+    }
+
+    #[test]
+    fn a_tag_is_no_part_of_a_mailbox() {
+        for canonical in ["ada@example.com", "ada+@example.com", "ada+news@example.com", "ada+a+b@example.com"] {
+            assert_eq!(mailbox_of(canonical), "ada@example.com");
+        }
+        assert_eq!(mailbox_of("+x@example.com"), "+x@example.com");
     }
 
     #[test]

@@ -73,7 +73,7 @@ async fn an_outage_of_three_days_ends_with_mails_whose_links_work() {
     let text = message.body_text(0).unwrap();
     let link = text.split_whitespace().find(|word| word.contains("/confirm/")).unwrap();
     let path = url::Url::parse(link).unwrap().path().to_owned();
-    assert_eq!(ada.post(&path).await.expect(200).json(), json!({ "status": "confirmed" }));
+    assert_eq!(ada.open(&path).await.expect(200).json(), json!({ "status": "confirmed" }));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn a_mail_arrives_whole_and_its_link_confirms() {
     let (text, html) = (mail.body_text(0).unwrap(), mail.body_html(0).unwrap());
     let link = text.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
     assert!(html.contains(&format!("href=\"{link}\"")), "{html}");
-    app.visitor().post(link.strip_prefix(&app.http.base).unwrap()).await.expect(200);
+    ada.open(link.strip_prefix(&app.http.base).unwrap()).await.expect(200);
     assert!(ada.passes_the_guard().await);
 }
 
@@ -78,7 +78,7 @@ async fn the_owner_of_an_address_gets_a_mail_without_a_link() {
     let mail = MessageParser::default().parse(&raw).unwrap();
     let text = mail.body_text(0).unwrap();
     let link = text.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-    app.visitor().post(link.strip_prefix(&app.http.base).unwrap()).await.expect(200);
+    ada.open(link.strip_prefix(&app.http.base).unwrap()).await.expect(200);
     ada.register_as(json!({ "email": ada.email, "password": ada.password })).await.expect(202);
     let raw = smtp.wait_for(2).await.remove(1).raw;
     let mail = MessageParser::default().parse(&raw).unwrap();
