@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use chrono::{DateTime, Utc};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// The longest `User-Agent` that is kept, in characters.
@@ -49,6 +49,25 @@ impl Client {
             }
         }
         Self { ip, user_agent: user_agent.map(readable).filter(|agent| !agent.is_empty()) }
+    }
+
+    /// The client as limits know it: an IPv4 address, or the /64 of an IPv6 address, which is what one customer gets.
+    pub fn network(&self) -> IpNet {
+        network(self.ip, 64)
+    }
+
+    /// The /48 of an IPv6 address, which is what one site gets: who has it can use each /64 once.
+    pub fn site(&self) -> Option<IpNet> {
+        self.ip.to_canonical().is_ipv6().then(|| network(self.ip, 48))
+    }
+}
+
+fn network(ip: IpAddr, ipv6_prefix: u8) -> IpNet {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpNet::from(IpAddr::V4(ip)),
+        IpAddr::V6(ip) => {
+            Ipv6Net::new(ip, ipv6_prefix).map_or_else(|_| IpNet::from(IpAddr::V6(ip)), |net| net.trunc().into())
+        }
     }
 }
 
@@ -152,6 +171,15 @@ mod tests {
             assert!(!is_likely(peer, &["10.0.0.0/8"]), "{peer}");
         }
         assert!(!is_likely("198.51.100.7", &[]) && !is_likely("2001:db8::1", &[]));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_64_and_belongs_to_a_48() {
+        let client = |ip: &str| Client::new(ip.parse().unwrap(), &[], &[], None);
+        let networks = |ip: &str| (client(ip).network().to_string(), client(ip).site().map(|site| site.to_string()));
+        assert_eq!(networks("2001:db8:1:2:3:4:5:6"), ("2001:db8:1:2::/64".into(), Some("2001:db8:1::/48".into())));
+        assert_eq!(networks("192.0.2.1"), ("192.0.2.1/32".into(), None));
+        assert_eq!(networks("::ffff:192.0.2.1"), ("192.0.2.1/32".into(), None));
     }
 
     #[test]

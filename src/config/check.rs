@@ -45,8 +45,8 @@ pub struct Config {
     pub bcrypt_cost: u32,
     /// As browsers write them.
     pub allowed_origins: Vec<String>,
-    /// Whether rate limits apply.
-    pub has_rate_limits: bool,
+    /// `None` without limits.
+    pub limits: Option<Limits>,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -86,6 +86,30 @@ impl LinkConfig {
             reset_ttl: settings.reset_ttl,
             email_change_ttl: settings.email_change_ttl,
         }
+    }
+}
+
+/// How often a client may do something. A client is an IPv4 address or the /64 of an IPv6 address.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// In 15 minutes.
+    pub sign_ins: i32,
+    /// In 15 minutes.
+    pub failed_sign_ins: i32,
+    /// In an hour.
+    pub registrations: i32,
+    /// In an hour.
+    pub mails: i32,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: &Settings) -> Option<Self> {
+        (settings.rate_limits == Switch::On).then_some(Self {
+            sign_ins: settings.limit_sign_ins,
+            failed_sign_ins: settings.limit_failed_sign_ins,
+            registrations: settings.limit_registrations,
+            mails: settings.limit_mails,
+        })
     }
 }
 
@@ -157,7 +181,7 @@ impl Config {
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
             allowed_origins: settings.allowed_origins.clone(),
-            has_rate_limits: settings.rate_limits == Switch::On,
+            limits: Limits::new(settings),
             trusted_proxies: settings.trusted_proxies.clone(),
             public_url,
         })

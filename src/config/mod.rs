@@ -18,7 +18,7 @@ use lettre::message::Mailbox;
 use url::{Host, Url};
 
 pub(crate) use check::DEFAULT_COOKIE_NAME;
-pub use check::{Config, ConfigError, LinkConfig, MailTransport, SessionConfig};
+pub use check::{Config, ConfigError, Limits, LinkConfig, MailTransport, SessionConfig};
 pub use database_url::database_url;
 pub use environment::{ArgumentsError, matches};
 pub use origin::origin;
@@ -132,6 +132,22 @@ pub struct Settings {
     /// Rate limits; turn them off for load tests only
     #[arg(long, env, value_name = "SWITCH", default_value = "on")]
     pub rate_limits: Switch,
+
+    /// Sign-ins of a client (an IPv4 address or IPv6 /64) in 15 minutes
+    #[arg(long, env, value_name = "N", default_value = "300", value_parser = value::limit())]
+    pub limit_sign_ins: i32,
+
+    /// Failed sign-ins of a client in 15 minutes
+    #[arg(long, env, value_name = "N", default_value = "50", value_parser = value::limit())]
+    pub limit_failed_sign_ins: i32,
+
+    /// Registrations of a client in an hour
+    #[arg(long, env, value_name = "N", default_value = "60", value_parser = value::limit())]
+    pub limit_registrations: i32,
+
+    /// Mails that a client requests in an hour, to confirm an address or to set a password
+    #[arg(long, env, value_name = "N", default_value = "60", value_parser = value::limit())]
+    pub limit_mails: i32,
 
     /// Log filter, in the syntax of env_logger
     #[arg(long, env, value_name = "FILTER", default_value = "info")]

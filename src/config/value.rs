@@ -173,6 +173,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads how often something may be done.
+pub fn limit() -> clap::builder::RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(1..=1_000_000)
+}
+
 /// Reads a network, or an address as a network of one.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();

@@ -4,12 +4,13 @@
 //! unbounded queue, a flood of logins would make everyone wait for minutes; so a request that finds the queue full is
 //! refused at once.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::hash::HashInput;
@@ -17,6 +18,8 @@ use super::{HashParameters, Password, PasswordHash};
 
 /// At a third of a second for each job, the last one waits for five seconds.
 const QUEUE_PER_THREAD: usize = 16;
+/// The part of all places that one client can hold: a client that floods the service leaves room for others.
+const SHARE: usize = 4;
 /// How many jobs of equal effort a thread takes at once. An engine that interleaves several hashes on one core would take more.
 const LANES: usize = 1;
 
@@ -34,12 +37,52 @@ pub struct Hasher {
 struct Owner {
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
+    places: usize,
+    shares: Shares,
 }
 
+/// How many places each client holds.
+#[derive(Clone, Default)]
+struct Shares(Arc<Mutex<HashMap<IpNet, usize>>>);
+
 /// The right to one place in the queue, until it is dropped.
-#[derive(Debug)]
 pub struct HashPermit {
     _permit: OwnedSemaphorePermit,
+    held: Option<(Shares, IpNet)>,
+}
+
+impl Shares {
+    fn take(&self, client: IpNet, most: usize) -> Result<(), QueueFull> {
+        let mut shares = self.lock();
+        let held = shares.entry(client).or_default();
+        if *held >= most {
+            return Err(QueueFull);
+        }
+        *held += 1;
+        Ok(())
+    }
+
+    fn give_back(&self, client: IpNet) {
+        let mut shares = self.lock();
+        if let Some(held) = shares.get_mut(&client) {
+            *held -= 1;
+            if *held == 0 {
+                shares.remove(&client);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpNet, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for HashPermit {
+    fn drop(&mut self) {
+        if let Some((shares, client)) = &self.held {
+            shares.give_back(*client);
+        }
+    }
 }
 
 struct Shared {
@@ -73,8 +116,9 @@ impl Hasher {
             computed: AtomicU64::new(0),
         });
         // For the jobs that wait, and for those that are being computed.
-        let permits = Arc::new(Semaphore::new(threads * (QUEUE_PER_THREAD + 1)));
-        let owner = Arc::new(Owner { shared: Arc::clone(&shared), permits });
+        let places = threads * (QUEUE_PER_THREAD + 1);
+        let permits = Arc::new(Semaphore::new(places));
+        let owner = Arc::new(Owner { shared: Arc::clone(&shared), permits, places, shares: Shares::default() });
         for number in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("hash-{number}")).spawn(move || shared.work())?;
@@ -82,14 +126,18 @@ impl Hasher {
         Ok(Self { owner })
     }
 
-    /// Reserves a place for a request that will hash. Call it before anything else: in a flood, the requests that find no
-    /// place are then refused before they cost a query.
+    /// Reserves a place for a request that will hash, out of the share of its client if that is given. Call it before
+    /// anything else: in a flood, the requests that find no place are then refused before they cost a query.
     ///
     /// # Errors
     /// [`QueueFull`], at once.
-    pub fn reserve(&self) -> Result<HashPermit, QueueFull> {
-        let permit = Arc::clone(&self.owner.permits).try_acquire_owned();
-        permit.map(|permit| HashPermit { _permit: permit }).map_err(|_| QueueFull)
+    pub fn reserve(&self, client: Option<IpNet>) -> Result<HashPermit, QueueFull> {
+        let permit = Arc::clone(&self.owner.permits).try_acquire_owned().map_err(|_| QueueFull)?;
+        let shares = &self.owner.shares;
+        if let Some(client) = client {
+            shares.take(client, self.owner.places / SHARE)?;
+        }
+        Ok(HashPermit { _permit: permit, held: client.map(|client| (shares.clone(), client)) })
     }
 
     /// Hashes a password. With a [`HashPermit`] in hand, there is a place in the queue.
@@ -200,6 +248,17 @@ mod tests {
             served += usize::from(attempt.await.unwrap().is_ok());
         }
         assert!((QUEUE_PER_THREAD..64).contains(&served), "{served} served");
+    }
+
+    #[tokio::test]
+    async fn a_client_holds_a_quarter_of_the_places_at_most() {
+        let hasher = Hasher::start(1).unwrap();
+        let (client, other): (IpNet, IpNet) = ("192.0.2.1/32".parse().unwrap(), "192.0.2.2/32".parse().unwrap());
+        let mut held: Vec<_> = std::iter::from_fn(|| hasher.reserve(Some(client)).ok()).collect();
+        assert_eq!(held.len(), (QUEUE_PER_THREAD + 1) / SHARE);
+        assert!(hasher.reserve(Some(other)).is_ok());
+        held.pop();
+        assert!(hasher.reserve(Some(client)).is_ok());
     }
 
     #[tokio::test]

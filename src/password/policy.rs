@@ -50,6 +50,19 @@ impl PasswordPolicy {
     /// # Errors
     /// The first [`WeakPassword`] that applies.
     pub fn check(&self, typed: &str, words: &[&str]) -> Result<NewPassword, WeakPassword> {
+        let password = self.check_form(typed)?;
+        let estimate = estimate(&password.normal, &own_words(words));
+        if estimate.score() < Score::Three {
+            return Err(WeakPassword::Guessable(hint(&estimate)));
+        }
+        Ok(NewPassword(password))
+    }
+
+    /// What can be said about a password at no cost.
+    ///
+    /// # Errors
+    /// Any [`WeakPassword`] but [`WeakPassword::Guessable`].
+    pub fn check_form(&self, typed: &str) -> Result<Password, WeakPassword> {
         let password = Password::new(typed);
         let length = password.normal.chars().count();
         if length < self.min_length {
@@ -61,11 +74,7 @@ impl PasswordPolicy {
         if password.normal.chars().any(char::is_control) {
             return Err(WeakPassword::ControlCharacter);
         }
-        let estimate = estimate(&password.normal, &own_words(words));
-        if estimate.score() < Score::Three {
-            return Err(WeakPassword::Guessable(hint(&estimate)));
-        }
-        Ok(NewPassword(password))
+        Ok(password)
     }
 }
 

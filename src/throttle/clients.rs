@@ -1,145 +1,116 @@
-//! What a client may do within a window of time. A client is an IPv4 address, or the /64 of an IPv6 address.
-
-use std::net::IpAddr;
+//! What a client may do within a window of time. The /48 of an IPv6 client is counted as well: it has 65,536 clients.
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
-use diesel::upsert::excluded;
+use diesel::sql_types::{Array, Integer, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 use strum::IntoStaticStr;
 
+use crate::config::Limits;
 use crate::db::Connection;
 use crate::db::schema::client_throttles;
+use crate::request::Client;
 
 use super::{Wait, wait_until};
+
+/// How much more a /48 may do than one client.
+const SITE_FACTOR: i32 = 10;
 
 /// What a client does that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub(super) enum Action {
-    /// A sign-in that fails.
-    Login,
+pub enum Action {
+    /// A try with a password.
+    SignIn,
+    /// A try with a password that fails.
+    FailedSignIn,
     Register,
+    /// A request for a mail to an address.
+    AskForMail,
 }
 
 impl Action {
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         self.into()
     }
 
     /// How many within which time.
-    fn limit(self) -> (i32, Duration) {
+    fn limit(self, limits: &Limits) -> (i32, Duration) {
         match self {
-            Self::Login => (50, Duration::minutes(15)),
-            Self::Register => (20, Duration::hours(1)),
+            Self::SignIn => (limits.sign_ins, Duration::minutes(15)),
+            Self::FailedSignIn => (limits.failed_sign_ins, Duration::minutes(15)),
+            Self::Register => (limits.registrations, Duration::hours(1)),
+            Self::AskForMail => (limits.mails, Duration::hours(1)),
         }
     }
 }
 
-/// The counter of a client and an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) count: i32,
-    pub(super) ends_at: DateTime<Utc>,
+#[derive(QueryableByName)]
+struct Window {
+    #[diesel(sql_type = Integer)]
+    count: i32,
+    #[diesel(sql_type = Integer)]
+    allowed: i32,
+    #[diesel(sql_type = Timestamptz)]
+    window_ends_at: DateTime<Utc>,
 }
 
-impl Window {
-    /// Counts one more.
-    pub(super) fn one_more(self, action: Action, now: DateTime<Utc>) -> Result<Self, Wait> {
-        let (limit, length) = action.limit();
-        if self.ends_at <= now {
-            return Ok(Self { count: 1, ends_at: now + length });
-        }
-        if self.count >= limit {
-            return Err(wait_until(self.ends_at, now));
-        }
-        Ok(Self { count: self.count + 1, ..self })
-    }
-}
-
-/// A client as the counters know it: an IPv4 address, or the /64 of an IPv6 address, which is what one customer gets.
-fn network(ip: IpAddr) -> IpNet {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpNet::from(IpAddr::V4(ip)),
-        IpAddr::V6(ip) => Ipv6Net::new(ip, 64).map_or_else(|_| IpNet::from(IpAddr::V6(ip)), |net| net.trunc().into()),
-    }
-}
-
-/// Counts a registration of this client, or says how long to wait.
-pub async fn count_registration(
+/// Counts these actions of a client in one statement, which locks its rows in the order of the arguments. If it must wait,
+/// the caller rolls back, so that a try that was refused is not counted. A window that ends later than it can is over: the
+/// clock was wrong when it began.
+pub async fn count(
     conn: &mut Connection,
-    client: IpAddr,
+    client: &Client,
+    actions: &[Action],
+    limits: &Limits,
     now: DateTime<Utc>,
 ) -> QueryResult<Result<(), Wait>> {
-    let window = lock(conn, client, Action::Register, now).await?;
-    match window.one_more(Action::Register, now) {
-        Ok(window) => set(conn, client, Action::Register, window).await.map(Ok),
-        Err(wait) => Ok(Err(wait)),
-    }
-}
-
-pub(super) async fn lock(
-    conn: &mut Connection,
-    client: IpAddr,
-    action: Action,
-    now: DateTime<Utc>,
-) -> QueryResult<Window> {
-    let (count, ends_at) = diesel::insert_into(client_throttles::table)
-        .values((
-            client_throttles::client.eq(network(client)),
-            client_throttles::action.eq(action.name()),
-            client_throttles::count.eq(0),
-            client_throttles::window_ends_at.eq(now),
-        ))
-        .on_conflict((client_throttles::client, client_throttles::action))
-        // Changes nothing, but locks and returns the existing row.
-        .do_update()
-        .set(client_throttles::client.eq(excluded(client_throttles::client)))
-        .returning((client_throttles::count, client_throttles::window_ends_at))
-        .get_result(conn)
-        .await?;
-    Ok(Window { count, ends_at })
-}
-
-pub(super) async fn set(conn: &mut Connection, client: IpAddr, action: Action, window: Window) -> QueryResult<()> {
-    diesel::update(client_throttles::table.find((network(client), action.name())))
-        .set((client_throttles::count.eq(window.count), client_throttles::window_ends_at.eq(window.ends_at)))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Counts one sign-in less.
-pub(super) async fn take_back_login(conn: &mut Connection, client: IpAddr) -> QueryResult<()> {
-    diesel::update(client_throttles::table.find((network(client), Action::Login.name())))
-        .filter(client_throttles::count.gt(0))
-        .set(client_throttles::count.eq(client_throttles::count - 1))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_client_is_its_64() {
-        let of = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-        assert_eq!(of("192.0.2.1"), "192.0.2.1/32");
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1/32");
-    }
-
-    #[test]
-    fn a_window_lets_so_many_pass_and_starts_again() {
-        let now = Utc::now();
-        let mut window = Window { count: 0, ends_at: now };
-        for _ in 0..20 {
-            window = window.one_more(Action::Register, now).unwrap();
+    let networks = [client.site().map(|site| (site, SITE_FACTOR)), Some((client.network(), 1))];
+    let (mut clients, mut names, mut allowed, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (network, factor) in networks.into_iter().flatten() {
+        for action in actions {
+            let (limit, length) = action.limit(limits);
+            clients.push(network.to_string());
+            names.push(action.name());
+            allowed.push(limit.saturating_mul(factor));
+            ends.push(now + length);
         }
-        assert_eq!(window.one_more(Action::Register, now), Err(Wait { seconds: 3600 }));
-        assert_eq!(window.one_more(Action::Register, now + Duration::hours(1)).unwrap().count, 1);
     }
+    let windows: Vec<Window> = diesel::sql_query(
+        "with counted as (select client::inet, action, allowed, ends_at, n \
+             from unnest($1, $2, $3, $4) with ordinality as counted (client, action, allowed, ends_at, n)), \
+         windows as (insert into client_throttles as t (client, action, count, window_ends_at) \
+             select client, action, 1, ends_at from counted order by n \
+             on conflict (client, action) do update set \
+             count = case when t.window_ends_at <= $5 or t.window_ends_at > excluded.window_ends_at then 1 \
+                     else t.count + 1 end, \
+             window_ends_at = case when t.window_ends_at <= $5 or t.window_ends_at > excluded.window_ends_at \
+                              then excluded.window_ends_at else t.window_ends_at end \
+             returning client, action, count, window_ends_at) \
+         select count, allowed, window_ends_at from windows join counted using (client, action)",
+    )
+    .bind::<Array<Text>, _>(clients)
+    .bind::<Array<Text>, _>(names)
+    .bind::<Array<Integer>, _>(allowed)
+    .bind::<Array<Timestamptz>, _>(ends)
+    .bind::<Timestamptz, _>(now)
+    .load(conn)
+    .await?;
+    let exceeded = windows.iter().filter(|window| window.count > window.allowed);
+    let wait = exceeded.map(|window| wait_until(window.window_ends_at, now)).max_by_key(|wait| wait.seconds);
+    Ok(wait.map_or(Ok(()), Err))
+}
+
+/// No longer counts a try with a password as one that failed.
+pub(super) async fn take_back_failure(conn: &mut Connection, client: &Client) -> QueryResult<()> {
+    let networks: Vec<IpNet> = client.site().into_iter().chain([client.network()]).collect();
+    for network in networks {
+        diesel::update(client_throttles::table.find((network, Action::FailedSignIn.name())))
+            .filter(client_throttles::count.gt(0))
+            .set(client_throttles::count.eq(client_throttles::count - 1))
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
 }

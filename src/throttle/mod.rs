@@ -1,4 +1,4 @@
-//! Who may try again when: failed sign-ins by name and by client, registrations by client.
+//! Who may try again when: sign-ins by name and by client, registrations and requests for mails by client.
 //!
 //! The counters are rows, so that instances share them and a restart forgets nothing. They are locked, judged and raised
 //! before the password is looked at, so that fifty tries at once get no further than fifty tries in a row. Limits by
@@ -6,20 +6,22 @@
 
 mod clients;
 mod names;
+mod refusals;
 
-pub use clients::count_registration;
+pub use clients::{Action, count};
 pub use names::{FAILURES_TTL, LOCKED_AT, LoginName, clear};
-
-use std::net::IpAddr;
+pub use refusals::Refusals;
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::QueryResult;
 
 use crate::audit::{self, EventKind};
+use crate::config::Limits;
 use crate::db::Connection;
+use crate::request::Client;
 use crate::user::User;
 
-use clients::Action;
+use names::CountedName;
 
 /// What `Retry-After` says for a locked name, in seconds: waiting does not help.
 const LOCKED_RETRY_AFTER: u32 = 86_400;
@@ -40,44 +42,60 @@ fn wait_until(until: DateTime<Utc>, now: DateTime<Utc>) -> Wait {
     Wait { seconds: u32::try_from((milliseconds + 999) / 1000).unwrap_or(LOCKED_RETRY_AFTER) }
 }
 
-/// A sign-in that was counted as a failure before its password was looked at.
-#[derive(Clone)]
+/// A try with a password that was counted as a failure before the password was looked at.
+#[derive(Clone, Debug)]
 pub struct LoginAttempt {
-    client: IpAddr,
+    client: Client,
+    name: LoginName,
+    counted: CountedName,
 }
 
-/// Counts a sign-in of this client with this name as a failure, or says how long to wait; then nothing is counted. Rows are
+impl LoginAttempt {
+    /// Whether this was the last try: if it fails, the name is locked.
+    pub fn is_last(&self) -> bool {
+        self.counted.is_last
+    }
+}
+
+/// Counts a try of this client with this name as a failure, or says how long to wait; then the caller rolls back. Rows are
 /// always locked in the same order, client before name, so that no two sign-ins wait for each other.
 pub async fn begin_login(
     conn: &mut Connection,
-    client: IpAddr,
+    client: &Client,
     name: &LoginName,
+    limits: &Limits,
     now: DateTime<Utc>,
 ) -> QueryResult<Result<LoginAttempt, Wait>> {
-    let window = match clients::lock(conn, client, Action::Login, now).await?.one_more(Action::Login, now) {
-        Ok(window) => window,
-        // No row for a name whose try does not count: anybody can invent names, and rows cost space.
-        Err(wait) => {
-            let known = names::find(conn, name).await?;
-            let other = known.and_then(|failures| failures.one_more(now).err());
-            // Both refuse; the longer wait is the true one.
-            return Ok(Err(other.filter(|other| other.seconds > wait.seconds).unwrap_or(wait)));
-        }
-    };
-    let failures = match names::lock(conn, name, now).await?.one_more(now) {
-        Ok(failures) => failures,
-        Err(wait) => return Ok(Err(wait)),
-    };
-    clients::set(conn, client, Action::Login, window).await?;
-    names::set(conn, name, failures, now).await?;
-    Ok(Ok(LoginAttempt { client }))
+    let of_client = clients::count(conn, client, &[Action::SignIn, Action::FailedSignIn], limits, now).await?;
+    let of_name = names::count(conn, name, client.network(), now).await?;
+    Ok(match (of_client, of_name) {
+        (Ok(()), Ok(counted)) => Ok(LoginAttempt { client: client.clone(), name: name.clone(), counted }),
+        (Err(wait), Ok(_)) | (Ok(()), Err(wait)) => Err(wait),
+        // Both refuse; the longer wait is the true one.
+        (Err(one), Err(other)) => Err(if one.seconds > other.seconds { one } else { other }),
+    })
 }
 
-/// Forgets the failures of an account whose password was right, and no longer counts this attempt against its client.
-/// The client's other failures stay: they concerned other accounts.
-pub async fn finish_login(conn: &mut Connection, attempt: &LoginAttempt, user: &User) -> QueryResult<()> {
-    clients::take_back_login(conn, attempt.client).await?;
-    clear(conn, user).await
+/// The password was right, and `user` is confirmed: takes back what this client failed with the names of the
+/// account. Its other failures stay: they concerned other accounts.
+pub async fn finish_login(
+    conn: &mut Connection,
+    attempt: &LoginAttempt,
+    user: &User,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    clients::take_back_failure(conn, &attempt.client).await?;
+    let mut names = LoginName::public_of(user);
+    if !names.contains(&attempt.name) {
+        names = vec![attempt.name.clone()];
+    }
+    names::succeed(conn, &names, attempt.client.network(), &attempt.counted, now).await
+}
+
+/// The password was right, but `user` is not confirmed: takes back this try and nothing else.
+pub async fn take_back_login(conn: &mut Connection, attempt: &LoginAttempt) -> QueryResult<()> {
+    clients::take_back_failure(conn, &attempt.client).await?;
+    names::take_back(conn, &attempt.name, attempt.client.network(), &attempt.counted).await
 }
 
 /// How long an account must wait before it does once more what is recorded as `kind`, if it must.
@@ -88,5 +106,6 @@ pub async fn wait_of_account(
     now: DateTime<Utc>,
 ) -> QueryResult<Option<Wait>> {
     let earlier = audit::nth_latest(conn, user.id(), kind, PER_ACCOUNT).await?;
-    Ok(earlier.map(|at| at + ACCOUNT_WINDOW).filter(|until| *until > now).map(|until| wait_until(until, now)))
+    let is_ahead = |until: &DateTime<Utc>| *until > now && *until <= now + ACCOUNT_WINDOW;
+    Ok(earlier.map(|at| at + ACCOUNT_WINDOW).filter(is_ahead).map(|until| wait_until(until, now)))
 }
