@@ -34,6 +34,8 @@ pub mod config;
 pub mod db;
 #[doc(hidden)]
 pub mod templates;
+#[doc(hidden)]
+pub mod token;
 
 // The data and the mechanisms. None of these knows HTTP, except how a session travels.
 #[doc(hidden)]

@@ -111,7 +111,7 @@ async fn refuse_ambiguous(conn: &mut Connection, name: &str) -> Result<(), Error
     let Ok(email) = Email::parse(name) else {
         return Ok(());
     };
-    let found = users::find_by_email(conn, &email).await?;
+    let found = users::find_by_email(conn, email.canonical()).await?;
     let accounts = found.map_or(Vec::new(), |candidates| candidates.accounts);
     if accounts.len() > 1 {
         return Err(Error::Ambiguous(accounts.into_iter().map(|account| account.user.into()).collect()));

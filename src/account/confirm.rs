@@ -1,18 +1,34 @@
 //! Confirming an address: by a link, by a reset, or on the word of an admin; and the links that are spent at
 //! `/confirm/{token}`.
 //!
-//! If spending a link could confirm another account than the one it was sent for, a stranger could get the address.
+//! A link from an email proves the mailbox. It must not hand the address to anyone who made a registration, so confirming
+//! also needs a [`Proof`] of that. A link serves every registration that waits for its address: a stranger who registers it
+//! as well can neither get it nor spend the owner's link.
 
 use chrono::{DateTime, Utc};
 
 use crate::audit::{self, Actor, EventKind};
 use crate::db::Connection;
 use crate::link::{Link, Purpose};
-use crate::mail::{MailKind, NewMail, outbox};
+use crate::mail::{MailKind, outbox};
+use crate::password::Password;
 use crate::request::RequestContext;
-use crate::user::{Email, User, UserId, addresses, users};
+use crate::throttle::{Action, LoginName};
+use crate::token::Token;
+use crate::user::{Address, Email, User, UserId, addresses, registrations, users};
 
+use super::reauth::Attempt;
 use super::{Accounts, Error, email};
+
+/// What proves that a link is spent by the person who made the registration, or the change of address.
+#[derive(Debug)]
+pub enum Proof {
+    /// What the answer to the registration said.
+    Registration(Token),
+    Password(Password),
+    /// The account of the session, if there is one.
+    Session(Option<Box<User>>),
+}
 
 /// What a genuine link is about.
 #[derive(Debug)]
@@ -21,14 +37,23 @@ pub struct LinkState {
     pub email: String,
     /// Whether it was spent before.
     pub was_spent: bool,
+    /// Whether spending it needs a password, because the session proves nothing.
+    pub is_password_required: bool,
+    /// After a change was undone: the account, which has no password that works any more.
+    pub without_password: Option<Box<User>>,
 }
 
-/// Which accounts get their confirmation mail again.
+/// Which address gets a confirmation mail again.
 #[derive(Debug)]
 pub enum Resend {
     Account(Box<User>),
-    /// The unconfirmed accounts of an address.
     Address(Email),
+}
+
+impl LinkState {
+    pub(super) fn new(email: String, was_spent: bool) -> Self {
+        Self { email, was_spent, is_password_required: false, without_password: None }
+    }
 }
 
 /// Confirms an account, whose address is locked, and deletes the other unconfirmed accounts of the address. `false` if it
@@ -40,84 +65,151 @@ pub(super) async fn confirm(
     actor: Actor<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    if !users::set_confirmed(conn, id, canonical, now).await? {
+    if !registrations::set_confirmed(conn, id, canonical, now).await? {
         return Ok(false);
     }
-    users::delete_unconfirmed_of(conn, canonical).await?;
+    registrations::delete_all_of(conn, canonical).await?;
     audit::record(conn, id, EventKind::Confirmed, actor, now).await?;
     Ok(true)
 }
 
 impl Accounts {
-    /// What a link to confirm an address, to change it or to undo the change would do. Changes nothing.
-    pub async fn describe_link(&self, link: &Link) -> Result<LinkState, Error> {
+    /// What a link to confirm an address, to change it or to undo the change would do for the account of a session. Changes
+    /// nothing.
+    pub async fn describe_link(&self, link: &Link, session: Option<&User>) -> Result<LinkState, Error> {
         let described = self.db.run(async |conn| match link.purpose {
-            Purpose::ChangeEmail => email::describe_change(conn, link).await,
+            Purpose::ChangeEmail => email::describe_change(conn, link, session).await,
             Purpose::UndoEmailChange => email::describe_undo(conn, link).await,
-            Purpose::ConfirmEmail | Purpose::ResetPassword => describe_registration(conn, link).await,
+            Purpose::ConfirmEmail | Purpose::ResetPassword => describe_registrations(conn, link, session).await,
         });
         described.await?.ok_or(Error::LinkUsed)
     }
 
     /// Spends a link to confirm an address, to change it or to undo the change.
-    pub async fn spend_link(&self, link: &Link, request: &RequestContext) -> Result<LinkState, Error> {
-        let spent = self.transaction(async |conn| match link.purpose {
-            Purpose::ChangeEmail => email::confirm_change(conn, link, request).await,
-            Purpose::UndoEmailChange => email::undo_change(conn, link, request).await,
-            Purpose::ConfirmEmail | Purpose::ResetPassword => confirm_registration(conn, link, request).await,
-        });
-        spent.await?.ok_or(Error::LinkUsed)
+    pub async fn spend_link(&self, link: &Link, proof: &Proof, request: &RequestContext) -> Result<LinkState, Error> {
+        let spent = match link.purpose {
+            Purpose::ChangeEmail => self.confirm_email_change(link, proof, request).await?,
+            Purpose::UndoEmailChange => self.undo_email_change(link, request).await?,
+            Purpose::ConfirmEmail | Purpose::ResetPassword => self.confirm_registration(link, proof, request).await?,
+        };
+        spent.ok_or(Error::LinkUsed)
     }
 
-    /// Queues the confirmation mail again, for accounts that still need it.
+    /// Asks for the confirmation mail again. The worker finds out who needs it.
     pub async fn resend_confirmation(&self, resend: &Resend, request: &RequestContext) -> Result<(), Error> {
+        let address = match resend {
+            Resend::Account(user) if user.is_confirmed() => return Ok(()),
+            Resend::Account(user) => user.address(),
+            Resend::Address(email) => email.into(),
+        };
+        self.ask_for_mail(MailKind::ConfirmEmail, address, request).await
+    }
+
+    /// Queues a mail that anybody can ask for, after counting that for the client.
+    pub(super) async fn ask_for_mail(
+        &self,
+        kind: MailKind,
+        address: Address<'_>,
+        request: &RequestContext,
+    ) -> Result<(), Error> {
         self.transaction(async |conn| {
-            match resend {
-                Resend::Account(user) if user.is_confirmed() => 0,
-                Resend::Account(user) => {
-                    outbox::insert(conn, NewMail::to_account(MailKind::ConfirmEmail, user.id()), request).await?
-                }
-                Resend::Address(email) => outbox::insert_for_unconfirmed(conn, email.canonical(), request).await?,
-            };
-            Ok(())
+            self.count(conn, Action::AskForMail, request).await?;
+            Ok(outbox::ask(conn, kind, address, request).await?)
         })
         .await?;
         self.mail_waker.wake();
         Ok(())
     }
-}
 
-async fn describe_registration(conn: &mut Connection, link: &Link) -> Result<Option<LinkState>, diesel::result::Error> {
-    let Some(user) = account_of(conn, link).await? else {
-        return Ok(None);
-    };
-    if !user.is_confirmed() && addresses::is_taken(conn, &link.email_canonical).await? {
-        return Ok(None);
+    async fn confirm_registration(
+        &self,
+        link: &Link,
+        proof: &Proof,
+        request: &RequestContext,
+    ) -> Result<Option<LinkState>, Error> {
+        let canonical = link.email_canonical.as_str();
+        if let Some(state) = self.db.run(async |conn| describe_registrations(conn, link, None).await).await?
+            && state.was_spent
+        {
+            return Ok(Some(state));
+        }
+        let (matching, attempt) = match proof {
+            Proof::Password(password) => self.match_password(canonical, password, request).await?,
+            Proof::Session(user) => (user.iter().map(|user| user.as_ref().clone()).collect(), None),
+            Proof::Registration(_) => (Vec::new(), None),
+        };
+        self.transaction(async |conn| {
+            // The lock comes first: a registration of the same address waits, and then finds it taken.
+            addresses::lock(conn, canonical).await?;
+            // Read again under the lock: another link may have been spent while this waited.
+            let state = describe_registrations(conn, link, None).await?;
+            let Some(state) = state.filter(|state| !state.was_spent) else {
+                // Of two clicks at once, the second one finds the address confirmed.
+                return describe_registrations(conn, link, None).await.map_err(Error::from);
+            };
+            let proven = match proof {
+                Proof::Registration(token) => registrations::find_by_token(conn, canonical, token).await?,
+                Proof::Password(_) | Proof::Session(_) => still_there(conn, canonical, &matching).await?,
+            };
+            let id = proven.ok_or(Error::PasswordRequired)?;
+            if !confirm(conn, id, canonical, Actor::Owner(request), request.at).await? {
+                return Err(Error::PasswordRequired);
+            }
+            if let Some((attempt, user)) = attempt.as_ref().zip(users::find(conn, id).await?) {
+                attempt.finish(conn, &user, request.at).await?;
+            }
+            Ok(Some(LinkState { is_password_required: false, ..state }))
+        })
+        .await
     }
-    Ok(Some(LinkState { was_spent: user.is_confirmed(), email: user.email }))
+
+    /// The unconfirmed accounts of an address with this password, found with one hash; counted like a sign-in.
+    async fn match_password(
+        &self,
+        canonical: &str,
+        password: &Password,
+        request: &RequestContext,
+    ) -> Result<(Vec<User>, Option<Attempt>), Error> {
+        let attempt = self.begin_attempt(request, &LoginName::of_email(canonical)).await?;
+        let found = self.db.run(async |conn| users::find_by_email(conn, canonical).await).await?;
+        let candidates = found.ok_or(Error::LinkUsed)?;
+        let hash = self.hasher.hash(password, &candidates.parameters).await?;
+        let waiting = candidates.accounts.into_iter().filter(|account| !account.user.is_confirmed());
+        let matching: Vec<User> =
+            waiting.filter(|account| account.has_hash(&hash)).map(|account| account.user).collect();
+        if matching.is_empty() {
+            return Err(Error::WrongPassword);
+        }
+        Ok((matching, Some(attempt)))
+    }
 }
 
-/// The lock comes first: a registration of the same address waits, and then finds it taken.
-async fn confirm_registration(
+/// `None` if nothing waits for the address any more.
+async fn describe_registrations(
     conn: &mut Connection,
     link: &Link,
-    request: &RequestContext,
-) -> Result<Option<LinkState>, Error> {
-    let canonical = link.email_canonical.as_str();
-    addresses::lock(conn, canonical).await?;
-    // Read under the lock: another link may have been spent while this waited.
-    let Some(user) = account_of(conn, link).await? else {
+    session: Option<&User>,
+) -> Result<Option<LinkState>, diesel::result::Error> {
+    let accounts = users::list_of_address(conn, &link.email_canonical).await?;
+    let Some(first) = accounts.iter().find(|user| !user.is_disabled() || user.is_confirmed()) else {
         return Ok(None);
     };
-    let was_spent = user.is_confirmed();
-    if !was_spent && !confirm(conn, user.id(), canonical, Actor::Owner(request), request.at).await? {
-        return Ok(None);
+    if first.is_confirmed() {
+        return Ok((!first.is_disabled()).then(|| LinkState::new(first.email.clone(), true)));
     }
-    Ok(Some(LinkState { email: user.email, was_spent }))
+    let is_proven = session.is_some_and(|session| accounts.iter().any(|user| user.id == session.id));
+    Ok(Some(LinkState { is_password_required: !is_proven, ..LinkState::new(first.email.clone(), false) }))
 }
 
-/// The account that a link was sent for, if it still has the address.
-async fn account_of(conn: &mut Connection, link: &Link) -> Result<Option<User>, diesel::result::Error> {
-    let user = users::find(conn, link.user_id).await?;
-    Ok(user.filter(|user| user.email_canonical == link.email_canonical && !user.is_disabled()))
+/// The first of `matching` whose password is still the one that was checked.
+async fn still_there(
+    conn: &mut Connection,
+    canonical: &str,
+    matching: &[User],
+) -> Result<Option<UserId>, diesel::result::Error> {
+    let accounts = users::list_of_address(conn, canonical).await?;
+    let is_there = |user: &&User| {
+        accounts.iter().any(|now| now.id == user.id && now.credential_version == user.credential_version)
+    };
+    Ok(matching.iter().find(is_there).map(User::id))
 }

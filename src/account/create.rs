@@ -5,12 +5,12 @@
 
 use crate::audit::{self, Actor, EventKind};
 use crate::db::Connection;
-use crate::mail::{MailKind, NewMail, outbox};
-use crate::password::{HashParameters, NewPassword};
-use crate::request::RequestContext;
-use crate::throttle;
+use crate::mail::{MailKind, outbox};
+use crate::password::HashParameters;
+use crate::throttle::Action;
+use crate::token::Token;
 use crate::user::users::NewUser;
-use crate::user::{Email, UserId, Username, addresses, users};
+use crate::user::{Email, UserId, Username, addresses, registrations, users};
 
 use super::{Accounts, Error, HashedPassword, confirm};
 
@@ -19,34 +19,41 @@ use super::{Accounts, Error, HashedPassword, confirm};
 pub struct NewAccount {
     pub email: Email,
     pub username: Option<Username>,
-    pub password: NewPassword,
+    /// As typed.
+    pub password: String,
     /// Whether the address counts as confirmed; on the word of an admin only.
     pub is_confirmed: bool,
 }
 
+/// An account that was created.
+#[derive(Debug)]
+pub struct Created {
+    pub id: UserId,
+    /// Proves later that the confirmation comes from the client that registered.
+    pub registration: Token,
+}
+
 impl Accounts {
     /// Creates an account. For its owner it is unconfirmed, and a mail with a link is queued.
-    pub async fn create(&self, actor: Actor<'_>, new: &NewAccount) -> Result<UserId, Error> {
-        let _permit = self.hasher.reserve()?;
-        if let Actor::Owner(request) = actor {
-            self.throttle_registration(request).await?;
-        }
+    pub async fn create(&self, actor: Actor<'_>, new: &NewAccount) -> Result<Created, Error> {
+        let _permit = match actor {
+            Actor::Owner(request) => {
+                let permit = self.reserve_hash(request)?;
+                // Before the password is judged, which costs more than most of what strangers can ask for.
+                self.transaction(async |conn| self.count(conn, Action::Register, request).await).await?;
+                permit
+            }
+            Actor::Admin | Actor::Import | Actor::System => self.hasher.reserve(None)?,
+        };
+        let username = new.username.as_ref().map_or("", Username::as_typed);
+        let password = self.password_policy.check(&new.password, &[new.email.as_typed(), username])?;
         let (fresh, now) = (HashParameters::random(self.bcrypt_cost), self.clock.now());
         let canonical = new.email.canonical();
         let shared = self.db.run(async |conn| addresses::lock_or_insert(conn, canonical, &fresh, now).await).await?;
         let insert = async |conn: &mut Connection, hashed: &HashedPassword| self.insert(conn, actor, new, hashed).await;
-        let id = self.hash_and_store(new.password.password(), shared, insert).await?;
+        let created = self.hash_and_store(password.password(), shared, insert).await?;
         self.mail_waker.wake();
-        Ok(id)
-    }
-
-    async fn throttle_registration(&self, request: &RequestContext) -> Result<(), Error> {
-        if !self.has_rate_limits {
-            return Ok(());
-        }
-        let (ip, at) = (request.client.ip, request.at);
-        let counted = self.transaction(async |conn| Ok(throttle::count_registration(conn, ip, at).await?));
-        counted.await?.map_err(Error::RateLimited)
+        Ok(created)
     }
 
     async fn insert(
@@ -55,7 +62,7 @@ impl Accounts {
         actor: Actor<'_>,
         new: &NewAccount,
         hashed: &HashedPassword,
-    ) -> Result<UserId, Error> {
+    ) -> Result<Created, Error> {
         let NewAccount { email, username, is_confirmed, .. } = new;
         let canonical = email.canonical();
         let current = addresses::lock_or_insert(conn, canonical, &hashed.parameters, self.clock.now()).await?;
@@ -66,21 +73,22 @@ impl Accounts {
             return Err(Error::AddressTaken);
         }
         // Only now: with the time before the wait for the lock, this could be the oldest account, and surplus.
-        let (id, now) = (UserId::new(), self.clock.now());
-        let username = username.as_ref();
-        users::insert(conn, &NewUser { id, email, username, password_hash: &hashed.hash, created_at: now }).await?;
-        let kind = match actor {
-            Actor::Owner(_) => EventKind::Registered,
-            Actor::Admin | Actor::Import | Actor::System => EventKind::Created,
+        let (id, registration, now) = (UserId::new(), Token::random(), self.clock.now());
+        let (kind, from) = match actor {
+            Actor::Owner(request) => (EventKind::Registered, Some(request.client.network())),
+            Actor::Admin | Actor::Import | Actor::System => (EventKind::Created, None),
         };
+        let (username, password_hash) = (username.as_ref(), &hashed.hash);
+        let user = NewUser { id, email, username, password_hash, registration: &registration, from, created_at: now };
+        users::insert(conn, &user).await?;
         audit::record(conn, id, kind, actor, now).await?;
         if *is_confirmed {
             confirm::confirm(conn, id, canonical, actor, now).await?;
         }
-        users::delete_surplus(conn, canonical).await?;
+        registrations::delete_surplus(conn, canonical).await?;
         if let Actor::Owner(request) = actor {
-            outbox::insert(conn, NewMail::to_account(MailKind::ConfirmEmail, id), request).await?;
+            outbox::ask(conn, MailKind::ConfirmEmail, email.into(), request).await?;
         }
-        Ok(id)
+        Ok(Created { id, registration })
     }
 }

@@ -19,18 +19,18 @@ mod sign_in;
 mod username;
 
 pub use admin::AccountSummary;
-pub use confirm::{LinkState, Resend};
-pub use create::NewAccount;
+pub use confirm::{LinkState, Proof, Resend};
+pub use create::{Created, NewAccount};
 pub use queries::{AccountRecord, Page};
 pub use reauth::Reauthenticated;
 pub use sign_in::SignInName;
 
 use crate::clock::Clock;
-use crate::config::{SessionConfig, Settings, Switch};
+use crate::config::{Limits, SessionConfig, Settings};
 use crate::db::{Connection, Db, DbError};
 use crate::mail::MailWaker;
 use crate::password::{HashParameters, Hasher, Password, PasswordHash, PasswordPolicy, QueueFull, WeakPassword};
-use crate::throttle::Wait;
+use crate::throttle::{Refusals, Wait};
 use crate::user::users::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
 
 /// How often a password is hashed again because the parameters of its address changed meanwhile.
@@ -45,7 +45,9 @@ pub struct Accounts {
     pub password_policy: PasswordPolicy,
     pub bcrypt_cost: u32,
     pub session_config: SessionConfig,
-    pub has_rate_limits: bool,
+    /// `None` without limits.
+    pub limits: Option<Limits>,
+    pub refusals: Refusals,
     pub mail_waker: MailWaker,
 }
 
@@ -65,7 +67,8 @@ impl Accounts {
             password_policy: PasswordPolicy { min_length: settings.password_min_length.into() },
             bcrypt_cost: settings.bcrypt_cost,
             session_config: SessionConfig::new(settings, false),
-            has_rate_limits: settings.rate_limits == Switch::On,
+            limits: Limits::new(settings),
+            refusals: Refusals::default(),
             mail_waker: MailWaker::default(),
         })
     }
@@ -111,6 +114,9 @@ pub enum Error {
     InvalidCredentials,
     #[error("the current password is wrong")]
     WrongPassword,
+    /// Nothing proves that the link is spent by the person who registered.
+    #[error("the link needs the password of the registration")]
+    PasswordRequired,
     /// The account was deleted or disabled, or its credentials changed, since the caller was authenticated.
     #[error("the account changed at the same time")]
     Outdated,

@@ -12,34 +12,36 @@ use crate::link::Link;
 use crate::mail::{MailKind, NewMail, outbox};
 use crate::password::{HashParameters, NewPassword};
 use crate::request::RequestContext;
+use crate::session::{self, NewSession};
 use crate::user::{Email, User, addresses, email_changes, users};
-use crate::{session, throttle};
 
 use super::{Accounts, Error, HashedPassword, Reauthenticated, confirm};
 
 impl Accounts {
-    /// Replaces the password. Every other session than `session_id` ends, and the owner gets a mail.
+    /// Replaces the password. Every other session than `session_id` ends, and that one gets a new token: a copy of the old one
+    /// is worth nothing any more. The owner gets a mail.
     pub async fn change_password(
         &self,
         reauth: &Reauthenticated<'_>,
         session_id: Uuid,
         new: &NewPassword,
         request: &RequestContext,
-    ) -> Result<(), Error> {
+    ) -> Result<NewSession, Error> {
         let user = reauth.user;
         let parameters = self.parameters_for(user, reauth.parameters.clone());
-        self.hash_and_store(new.password(), parameters, async |conn, hashed| {
+        let session = self.hash_and_store(new.password(), parameters, async |conn, hashed| {
             if !users::lock_unchanged(conn, user).await? {
                 return Err(Error::Outdated);
             }
             self.replace(conn, user, hashed, Some(session_id), request.at).await?;
             reauth.finish(conn).await?;
             audit::record(conn, user.id(), EventKind::PasswordChanged, Actor::Owner(request), request.at).await?;
-            tell_owner(conn, user, request).await
-        })
-        .await?;
+            tell_owner(conn, user, request).await?;
+            session::store::rotate(conn, session_id, &request.client).await?.ok_or(Error::Outdated)
+        });
+        let session = session.await?;
         self.mail_waker.wake();
-        Ok(())
+        Ok(session)
     }
 
     /// Checks a new password of `user` against the policy, before anything is hashed.
@@ -47,25 +49,10 @@ impl Accounts {
         Ok(self.password_policy.check(typed, &user.own_words())?)
     }
 
-    /// Queues a mail with a link to set a new password: to the confirmed account of the address, else to the newest
-    /// unconfirmed one.
+    /// Asks for a mail with a link to set a new password. The worker finds out who has the address: the link goes to its
+    /// confirmed account, else to the newest unconfirmed one.
     pub async fn request_password_reset(&self, email: &Email, request: &RequestContext) -> Result<(), Error> {
-        self.transaction(async |conn| {
-            let found = users::find_by_email(conn, email).await?;
-            let first = found.and_then(|candidates| candidates.accounts.into_iter().next());
-            let Some(user) = first.map(|account| account.user).filter(|user| !user.is_disabled()) else {
-                return Ok(());
-            };
-            // A repeated request must not fill the owner's events.
-            if outbox::insert(conn, NewMail::to_account(MailKind::ResetPassword, user.id()), request).await? > 0 {
-                let kind = EventKind::PasswordResetRequested;
-                audit::record(conn, user.id(), kind, Actor::Owner(request), request.at).await?;
-            }
-            Ok(())
-        })
-        .await?;
-        self.mail_waker.wake();
-        Ok(())
+        self.ask_for_mail(MailKind::ResetPassword, email.into(), request).await
     }
 
     /// The account that a reset link can still set a password of.
@@ -76,7 +63,7 @@ impl Accounts {
     /// Sets a password by a link, which proves the address and so confirms it. Ends every session and forgets failed
     /// sign-ins. A refused password does not spend the link.
     pub async fn reset_password(&self, link: &Link, new: &str, request: &RequestContext) -> Result<User, Error> {
-        let _permit = self.hasher.reserve()?;
+        let _permit = self.reserve_hash(request)?;
         let (user, parameters) = self.find_for_reset(link).await?;
         let password = self.check_password(&user, new)?;
         let actor = Actor::Owner(request);
@@ -85,7 +72,7 @@ impl Accounts {
             addresses::lock(conn, &user.email_canonical).await?;
             self.replace(conn, &user, hashed, None, request.at).await?;
             confirm::confirm(conn, user.id(), &user.email_canonical, actor, request.at).await?;
-            throttle::clear(conn, &user).await?;
+            self.clear_failures(conn, &user).await?;
             audit::record(conn, user.id(), EventKind::PasswordReset, actor, request.at).await?;
             tell_owner(conn, &user, request).await
         });
@@ -124,7 +111,7 @@ impl Accounts {
             let now = self.clock.now();
             addresses::lock(conn, canonical).await?;
             self.replace(conn, user, hashed, None, now).await?;
-            throttle::clear(conn, user).await?;
+            self.clear_failures(conn, user).await?;
             Ok(audit::record(conn, user.id(), EventKind::PasswordChanged, Actor::Admin, now).await?)
         });
         match set.await {
@@ -170,7 +157,5 @@ impl Accounts {
 }
 
 async fn tell_owner(conn: &mut Connection, user: &User, request: &RequestContext) -> Result<(), Error> {
-    let mail = NewMail::to_address(MailKind::PasswordChanged, user.id(), &user.email);
-    outbox::insert(conn, mail, request).await?;
-    Ok(())
+    Ok(outbox::insert(conn, NewMail::to_owner(MailKind::PasswordChanged, user), request).await?)
 }

@@ -91,7 +91,7 @@ pub(super) async fn find_by_name(conn: &mut Connection, name: &str) -> QueryResu
         return users::find(conn, UserId(id)).await;
     }
     let found = if let Ok(email) = Email::parse(name) {
-        users::find_by_email(conn, &email).await?
+        users::find_by_email(conn, email.canonical()).await?
     } else if let Ok(username) = Username::parse(name) {
         users::find_by_username(conn, &username).await?
     } else {

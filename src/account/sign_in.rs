@@ -5,6 +5,7 @@
 
 use crate::audit::{self, Actor, EventKind};
 use crate::db::Connection;
+use crate::mail::{MailKind, NewMail, outbox};
 use crate::password::{HashParameters, Password};
 use crate::request::RequestContext;
 use crate::session::{self, NewSession};
@@ -25,7 +26,7 @@ pub enum SignInName {
 impl SignInName {
     fn login_name(&self) -> LoginName {
         match self {
-            Self::Email(email) => LoginName::of_email(email),
+            Self::Email(email) => LoginName::of_email(email.canonical()),
             Self::Username(username) => LoginName::of_username(username),
         }
     }
@@ -48,12 +49,12 @@ impl Accounts {
             accounts.iter().filter(|account| account.has_hash(&hash)).map(|account| &account.user).collect();
         let refused = || accounts.first().map(|account| &account.user);
         let Some(user) = matching.first().copied() else {
-            return Err(self.refuse(refused(), request).await);
+            return Err(self.refuse(refused(), &attempt, request).await);
         };
         let session = NewSession::new(&self.session_config, request.client.clone(), is_remembered, request.at);
         let began = self.transaction(async |conn| begin_session(conn, &session, user, &attempt, request).await);
         if !began.await? {
-            return Err(self.refuse(refused(), request).await);
+            return Err(self.refuse(refused(), &attempt, request).await);
         }
         if !parameters.is_current(self.bcrypt_cost) {
             self.renew_hash(user, password).await;
@@ -64,22 +65,28 @@ impl Accounts {
     /// For an unknown name: no accounts, and parameters to hash with all the same.
     async fn find_candidates(&self, name: &SignInName) -> Result<Candidates, Error> {
         let found = self.db.run(async |conn| match name {
-            SignInName::Email(email) => users::find_by_email(conn, email).await,
+            SignInName::Email(email) => users::find_by_email(conn, email.canonical()).await,
             SignInName::Username(username) => users::find_by_username(conn, username).await,
         });
         let unknown = || Candidates { parameters: HashParameters::random(self.bcrypt_cost), accounts: Vec::new() };
         Ok(found.await?.unwrap_or_else(unknown))
     }
 
-    /// The one answer to a sign-in that fails. If the name has an account, its owner can read about it.
-    async fn refuse(&self, user: Option<&User>, request: &RequestContext) -> Error {
+    /// The one answer to a sign-in that fails. If the name has an account, its owner can read about it, and hears of it when
+    /// no other try is possible.
+    async fn refuse(&self, user: Option<&User>, attempt: &Attempt, request: &RequestContext) -> Error {
         if let Some(user) = user {
             let recorded = self.transaction(async |conn| {
                 let kind = EventKind::SignInRefused;
-                Ok(audit::record(conn, user.id(), kind, Actor::Owner(request), request.at).await?)
+                audit::record(conn, user.id(), kind, Actor::Owner(request), request.at).await?;
+                if attempt.is_last() && user.is_confirmed() {
+                    outbox::insert(conn, NewMail::to_owner(MailKind::SignInLocked, user), request).await?;
+                }
+                Ok(())
             });
             // An account that was deleted meanwhile has no events any more.
             let _ = recorded.await.inspect_err(|error| log::debug!("an event was not recorded: {error}"));
+            self.mail_waker.wake();
         }
         Error::InvalidCredentials
     }
@@ -113,7 +120,7 @@ async fn begin_session(
     if !session::store::insert(conn, session, user).await? {
         return Ok(false);
     }
-    attempt.finish(conn, user).await?;
+    attempt.finish(conn, user, request.at).await?;
     audit::record(conn, user.id(), EventKind::SignedIn, Actor::Owner(request), request.at).await?;
     Ok(true)
 }

@@ -43,6 +43,8 @@ problem_responses! {
     ConfirmedReauth: Unauthenticated, Unconfirmed, WrongPassword, CrossOrigin;
     /// For sensitive operations behind the guard `SignedIn`.
     SignedInReauth: Unauthenticated, WrongPassword, CrossOrigin;
+    /// For links that need a proof of the registration.
+    LinkProof: PasswordRequired, WrongPassword, CrossOrigin;
     RateLimits: RateLimited;
     CrossOrigin: CrossOrigin;
     UsernameTaken: UsernameTaken;

@@ -41,8 +41,8 @@ operations! {
     open    POST   "/register"             => account::register::register_account
     session POST   "/login"                => session::login::create_session
     session POST   "/logout"               => session::logout::end_session
-    open    GET    "/confirm/{token}"      => email::confirm::show_link
-    open    POST   "/confirm/{token}"      => email::confirm::confirm_email
+    session GET    "/confirm/{token}"      => email::confirm::show_link
+    session POST   "/confirm/{token}"      => email::confirm::confirm_email
     session POST   "/resend"               => email::resend::resend_confirmation
     session GET    "/me"                   => account::show::get_account
     session PATCH  "/me"                   => account::update::update_account

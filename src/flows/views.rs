@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::request::device_name;
-use crate::session::Session;
+use crate::session::{NewSession, Session};
 use crate::user::User;
 
 /// An email with a link to confirm the address is on its way.
@@ -87,5 +87,24 @@ impl SessionView {
             user_agent: session.user_agent,
             current: session.id == current_id,
         }
+    }
+}
+
+/// A session, as its client gets it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionHandle {
+    /// Not a secret.
+    id: Uuid,
+    /// When it ends at the latest.
+    expires_at: DateTime<Utc>,
+    /// The secret, with the transport `bearer` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^[A-Za-z0-9_-]{43}$")]
+    token: Option<String>,
+}
+
+impl SessionHandle {
+    pub fn new(session: &NewSession, token: Option<String>) -> Self {
+        Self { id: session.id, expires_at: session.expires_at, token }
     }
 }

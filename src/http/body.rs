@@ -42,17 +42,7 @@ impl<T: FromFields + 'static> FromRequest for Json<T> {
     }
 }
 
-/// The bytes of a form that a browser sends (`application/x-www-form-urlencoded`), under the same limits.
-pub fn read_form(req: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<Vec<u8>, Problem>> {
-    let checked = check_content_type(req, "application/x-www-form-urlencoded");
-    let payload = payload.take();
-    Box::pin(async move {
-        checked?;
-        read_in_time(payload).await
-    })
-}
-
-fn check_content_type(req: &HttpRequest, expected: &str) -> Result<(), Problem> {
+pub(super) fn check_content_type(req: &HttpRequest, expected: &str) -> Result<(), Problem> {
     let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok());
     let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let charset =
@@ -63,7 +53,7 @@ fn check_content_type(req: &HttpRequest, expected: &str) -> Result<(), Problem> 
     if is_json && is_plain { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType)) }
 }
 
-async fn read_in_time(payload: Payload) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read_in_time(payload: Payload) -> Result<Vec<u8>, Problem> {
     tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| Problem::new(Code::RequestTimeout))?
 }
 

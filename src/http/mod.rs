@@ -3,6 +3,8 @@
 mod body;
 pub mod edge;
 pub mod extract;
+mod form;
 pub mod pages;
 
-pub use body::{Fields, FromFields, Json, read_form};
+pub use body::{Fields, FromFields, Json};
+pub use form::{form_field, has_body, is_form};

@@ -22,9 +22,21 @@ pub const STYLE: &str = include_str!("../../templates/pages/style.css");
 #[derive(Debug)]
 pub enum LinkPage {
     /// A button that uses the link.
-    Ask { is_undo: bool, email: String },
+    Ask {
+        is_undo: bool,
+        email: String,
+        /// Whether it asks for the password of the registration.
+        needs_password: bool,
+        /// What was wrong with the last try.
+        complaint: Option<Problem>,
+    },
     /// The link was used.
-    Done { is_undo: bool, email: String },
+    Done {
+        is_undo: bool,
+        email: String,
+        /// Where to set a new password, if the old one no longer works.
+        reset_url: Option<String>,
+    },
     /// The link does not work.
     Failed(Problem),
 }
@@ -66,14 +78,20 @@ fn quality_of(range: &str, wanted: &str) -> Option<f32> {
 }
 
 pub fn link(templates: &Templates, page: &LinkPage) -> HttpResponse {
-    let (name, email) = match page {
-        LinkPage::Ask { is_undo: false, email } => ("confirm_email", email),
-        LinkPage::Done { is_undo: false, email } => ("email_confirmed", email),
-        LinkPage::Ask { is_undo: true, email } => ("undo_email_change", email),
-        LinkPage::Done { is_undo: true, email } => ("email_change_undone", email),
-        LinkPage::Failed(problem) => return broken_link(templates, problem),
-    };
-    page_of(templates, StatusCode::OK, name, &json!({ "email": email }))
+    match page {
+        LinkPage::Ask { is_undo, email, needs_password, complaint } => {
+            let name = if *is_undo { "undo_email_change" } else { "confirm_email" };
+            let status = complaint.as_ref().map_or(StatusCode::OK, |problem| problem.code.status());
+            let is_wrong = complaint.as_ref().is_some_and(|problem| problem.code == Code::WrongPassword);
+            let variables = json!({ "email": email, "needs_password": needs_password, "is_wrong": is_wrong });
+            page_of(templates, status, name, &variables)
+        }
+        LinkPage::Done { is_undo, email, reset_url } => {
+            let name = if *is_undo { "email_change_undone" } else { "email_confirmed" };
+            page_of(templates, StatusCode::OK, name, &json!({ "email": email, "reset_url": reset_url }))
+        }
+        LinkPage::Failed(problem) => broken_link(templates, problem),
+    }
 }
 
 pub fn reset(templates: &Templates, page: &ResetPage) -> HttpResponse {
@@ -191,8 +209,13 @@ mod tests {
         let email = "o'hara&co@example.com".to_owned();
         let mut rendered = Vec::new();
         for is_undo in [false, true] {
-            rendered.push(link(&templates, &LinkPage::Ask { is_undo, email: email.clone() }));
-            rendered.push(link(&templates, &LinkPage::Done { is_undo, email: email.clone() }));
+            for complaint in [None, Some(Problem::new(Code::WrongPassword))] {
+                let (email, needs_password) = (email.clone(), complaint.is_some());
+                rendered.push(link(&templates, &LinkPage::Ask { is_undo, email, needs_password, complaint }));
+            }
+            for reset_url in [None, Some("https://auth.example.com/password/reset/token".to_owned())] {
+                rendered.push(link(&templates, &LinkPage::Done { is_undo, email: email.clone(), reset_url }));
+            }
         }
         for complaint in [None, Some("must have at least 8 characters".to_owned())] {
             rendered.push(reset(&templates, &ResetPage::Ask { email: email.clone(), complaint }));

@@ -52,10 +52,15 @@ problems! {
         "You need a confirmed address. Open the link in the email; POST /resend sends it again."
         "You are signed in, but the address of the account is not confirmed yet. Open the link in the email that was \
          sent at registration. POST /resend with this session sends it again."
+    PasswordRequired FORBIDDEN "Password required"
+        "Send the password of the registration, its registration value, or its session."
+        "The link proves that you read the mailbox, but not that you are the person who registered: anybody can register \
+         an address. Send the password that you chose, the value of registration that POST /register answered, or a \
+         session of the account. To confirm another address, send a session of the account or its password."
     WrongPassword FORBIDDEN "Wrong password"
-        "The current password is wrong."
-        "This operation asks for your current password, and the one you sent is wrong. You stay signed in. A wrong \
-         password counts as a failed sign-in."
+        "The password is wrong."
+        "This operation asks for your current password, or for that of the registration, and the one you sent is wrong. \
+         You stay signed in. A wrong password counts as a failed try."
     NotFound NOT_FOUND "Not found"
         "Nothing exists at this path, or you may not see it."
         "Nothing exists at this path, or you may not see it. GET /docs/ shows what exists."

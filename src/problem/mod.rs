@@ -155,6 +155,7 @@ impl From<account::Error> for Problem {
             Error::RateLimited(wait) => Self { retry_after: Some(wait.seconds), ..Self::new(Code::RateLimited) },
             Error::WeakPassword(weak) => Self::weak_password("password", weak),
             Error::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            Error::PasswordRequired => Self::new(Code::PasswordRequired),
             Error::WrongPassword => Self::new(Code::WrongPassword),
             Error::Outdated => Self::new(Code::Unauthenticated),
             Error::LinkUsed | Error::AddressTaken => Self::new(Code::LinkUsed),

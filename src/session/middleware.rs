@@ -14,9 +14,10 @@ use anyhow::anyhow;
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
+use crate::token::Token;
 
 use super::transport::INTERNAL_COOKIE;
-use super::{CURRENT, CurrentSession, NEW_TOKEN, SessionCookies, SessionToken, store};
+use super::{CURRENT, CurrentSession, NEW_TOKEN, SessionCookies, store};
 
 /// Where actix-identity looks for its user.
 const IDENTITY: &str = "actix_identity.user_id";
@@ -47,7 +48,7 @@ type State = HashMap<String, String>;
 
 impl SessionStore for PgSessionStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
-        let Some(token) = SessionToken::parse(key.as_ref()) else {
+        let Some(token) = Token::parse(key.as_ref()) else {
             return Ok(None);
         };
         let now = self.clock.now();
@@ -72,7 +73,7 @@ impl SessionStore for PgSessionStore {
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        let Some(token) = SessionToken::parse(key.as_ref()) else {
+        let Some(token) = Token::parse(key.as_ref()) else {
             return Ok(());
         };
         self.db.run(async |conn| store::delete(conn, &token).await).await.map(drop).map_err(as_text)

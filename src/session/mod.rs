@@ -7,13 +7,11 @@
 mod allowed_origins;
 mod middleware;
 pub mod store;
-mod token;
 mod transport;
 
 pub use allowed_origins::AllowedOrigins;
 pub use middleware::middleware;
 pub use store::Session;
-pub use token::SessionToken;
 pub use transport::{SessionCookies, Transport, transport};
 
 use actix_identity::Identity;
@@ -26,6 +24,7 @@ use uuid::Uuid;
 
 use crate::config::SessionConfig;
 use crate::request::Client;
+use crate::token::Token;
 use crate::user::User;
 
 /// Where the loaded session is kept in actix-session's state.
@@ -44,7 +43,7 @@ pub struct CurrentSession {
 #[derive(Debug)]
 pub struct NewSession {
     pub id: Uuid,
-    pub token: SessionToken,
+    pub token: Token,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     /// The session ends when it is not used for so long.
@@ -59,7 +58,7 @@ impl NewSession {
         let (ttl, idle_ttl) = if is_remembered { config.remember_ttl } else { config.ttl };
         Self {
             id: Uuid::now_v7(),
-            token: SessionToken::random(),
+            token: Token::random(),
             created_at: now,
             expires_at: now + ttl,
             idle_seconds: i32::try_from(idle_ttl.as_secs()).unwrap_or(i32::MAX),
@@ -98,6 +97,11 @@ impl HandOver {
         Ok(Self(transport))
     }
 
+    /// The way in which the request itself brought its token.
+    pub fn like(req: &HttpRequest) -> Self {
+        Self(if transport::has_bearer(req.headers()) { Transport::Bearer } else { Transport::Cookie })
+    }
+
     /// The token for the answer, for a client that does not get a cookie.
     pub fn token(self, session: &NewSession) -> Option<String> {
         (self.0 == Transport::Bearer).then(|| session.token.reveal().to_owned())
@@ -109,6 +113,14 @@ impl HandOver {
 pub fn sign_in(req: &HttpRequest, user: &User, session: &NewSession, hand_over: HandOver) -> Result<(), Error> {
     req.get_session().insert(NEW_TOKEN, session.token.reveal()).map_err(internal)?;
     Identity::login(&req.extensions(), user.id.to_string()).map_err(internal)?;
+    if hand_over.0 == Transport::Cookie {
+        cookies(req)?.set(req, session);
+    }
+    Ok(())
+}
+
+/// Hands the new token of the request's session to its client.
+pub fn replace_token(req: &HttpRequest, session: &NewSession, hand_over: HandOver) -> Result<(), Error> {
     if hand_over.0 == Transport::Cookie {
         cookies(req)?.set(req, session);
     }

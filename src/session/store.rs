@@ -9,9 +9,11 @@ use uuid::Uuid;
 
 use crate::db::Connection;
 use crate::db::schema::{sessions, users};
+use crate::request::Client;
+use crate::token::Token;
 use crate::user::{User, UserId};
 
-use super::{CurrentSession, NewSession, SessionToken};
+use super::{CurrentSession, NewSession};
 
 /// How exactly the last use is kept: one write a minute and session at most.
 const LAST_SEEN_PRECISION: Duration = Duration::seconds(60);
@@ -27,6 +29,7 @@ pub struct Session {
     pub last_seen_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub idle_seconds: i32,
+    pub is_remembered: bool,
     /// Where it began.
     pub ip: IpNet,
     pub user_agent: Option<String>,
@@ -64,6 +67,7 @@ pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) ->
             sessions::last_seen_at.eq(session.created_at),
             sessions::expires_at.eq(session.expires_at),
             sessions::idle_seconds.eq(session.idle_seconds),
+            sessions::is_remembered.eq(session.is_remembered),
             sessions::ip.eq(IpNet::from(session.client.ip)),
             sessions::user_agent.eq(session.client.user_agent.as_deref()),
         ))
@@ -80,11 +84,31 @@ pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) ->
     Ok(true)
 }
 
+/// Gives a session a new token, and returns the session to hand over; `None` if it ended. The old token is dead.
+pub async fn rotate(conn: &mut Connection, id: Uuid, client: &Client) -> QueryResult<Option<NewSession>> {
+    let token = Token::random();
+    let rotated: Option<Session> = diesel::update(sessions::table.find(id))
+        .set(sessions::token_sha256.eq(token.sha256().as_slice()))
+        .returning(Session::as_returning())
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(rotated.map(|session| NewSession {
+        id: session.id,
+        token,
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        idle_seconds: session.idle_seconds,
+        is_remembered: session.is_remembered,
+        client: client.clone(),
+    }))
+}
+
 /// The living session of this token with its account. Records that it was used. One round trip, and a second one once a
 /// minute, or ten times in its idle time.
 pub async fn find_and_touch(
     conn: &mut Connection,
-    token: &SessionToken,
+    token: &Token,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<CurrentSession>> {
     let found: Option<(Session, User)> = sessions::table
@@ -119,7 +143,7 @@ pub async fn list(conn: &mut Connection, user_id: UserId, now: DateTime<Utc>) ->
     Ok(sessions)
 }
 
-pub async fn delete(conn: &mut Connection, token: &SessionToken) -> QueryResult<usize> {
+pub async fn delete(conn: &mut Connection, token: &Token) -> QueryResult<usize> {
     let sha256 = token.sha256();
     diesel::delete(sessions::table.filter(sessions::token_sha256.eq(sha256.as_slice()))).execute(conn).await
 }

@@ -15,9 +15,10 @@ use actix_web::{HttpMessage as _, HttpRequest, web};
 use strum::EnumString;
 
 use crate::config::{Config, SameSitePolicy, SessionConfig};
+use crate::token::Token;
 
 use super::middleware::UNAVAILABLE;
-use super::{AllowedOrigins, Error, NewSession, SessionToken};
+use super::{AllowedOrigins, Error, NewSession};
 
 /// The cookie between this middleware and actix-session; no client ever sees it.
 pub(super) const INTERNAL_COOKIE: &str = "internal";
@@ -84,11 +85,11 @@ impl SessionCookies {
     }
 
     /// The token of a request. If it has an `Authorization: Bearer`, the cookie does not count.
-    pub fn token_of(&self, headers: &HeaderMap) -> Option<SessionToken> {
+    pub fn token_of(&self, headers: &HeaderMap) -> Option<Token> {
         if let Some(token) = bearer_token(headers) {
-            return SessionToken::parse(token);
+            return Token::parse(token);
         }
-        self.cookies(headers).find_map(|cookie| SessionToken::parse(cookie.value()))
+        self.cookies(headers).find_map(|cookie| Token::parse(cookie.value()))
     }
 
     /// The session cookies of a request; a browser sends one. Other cookies of the host may be no text.
@@ -113,11 +114,15 @@ impl SessionCookies {
         !req.method().is_safe() && has_cookie && !self.may_change(headers)
     }
 
-    fn sign(&self, token: &SessionToken) -> Option<HeaderValue> {
+    fn sign(&self, token: &Token) -> Option<HeaderValue> {
         let mut jar = CookieJar::new();
         jar.signed_mut(&self.key).add(Cookie::new(INTERNAL_COOKIE, token.reveal().to_owned()));
         HeaderValue::from_str(&jar.get(INTERNAL_COOKIE)?.stripped().encoded().to_string()).ok()
     }
+}
+
+pub(super) fn has_bearer(headers: &HeaderMap) -> bool {
+    bearer_token(headers).is_some()
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
@@ -178,11 +183,7 @@ mod tests {
         SessionCookies::new(&Config::new(&settings, settings.listen).unwrap())
     }
 
-    fn token_in(
-        cookies: &SessionCookies,
-        name: actix_web::http::header::HeaderName,
-        value: &[u8],
-    ) -> Option<SessionToken> {
+    fn token_in(cookies: &SessionCookies, name: actix_web::http::header::HeaderName, value: &[u8]) -> Option<Token> {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_bytes(value).ok()?);
         cookies.token_of(&headers)
@@ -209,7 +210,7 @@ mod tests {
             before in "([a-z]{1,5}=[!-:<-~é]{0,9}; ?){0,4}",
             after in "(; ?[ -~é]{0,9}){0,4}",
         ) {
-            let token = SessionToken::random();
+            let token = Token::random();
             let header = format!("{before}vestibule_session={}{after}", token.reveal());
             prop_assert_eq!(token_in(&cookies(), COOKIE, header.as_bytes()), Some(token));
         }

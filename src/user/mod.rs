@@ -7,9 +7,10 @@
 pub mod addresses;
 pub mod email_changes;
 mod names;
+pub mod registrations;
 pub mod users;
 
-pub use names::{Email, EmailError, Username, UsernameError, deliverable};
+pub use names::{Email, EmailError, Username, UsernameError, deliverable, mailbox_of};
 
 use std::fmt;
 
@@ -50,6 +51,19 @@ pub fn new_credential_version() -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
+/// An address in both spellings.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    pub typed: &'a str,
+    pub canonical: &'a str,
+}
+
+impl<'a> From<&'a Email> for Address<'a> {
+    fn from(email: &'a Email) -> Self {
+        Self { typed: email.as_typed(), canonical: email.canonical() }
+    }
+}
+
 /// An account, without its password hash.
 #[derive(Clone, Debug, Queryable, Selectable, Serialize, Deserialize)]
 #[diesel(table_name = users_table, check_for_backend(diesel::pg::Pg))]
@@ -80,6 +94,10 @@ impl User {
 
     pub fn is_confirmed(&self) -> bool {
         self.confirmed_at.is_some()
+    }
+
+    pub fn address(&self) -> Address<'_> {
+        Address { typed: &self.email, canonical: &self.email_canonical }
     }
 
     /// What others would try first as this user's password.

@@ -4,16 +4,15 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::db::Connection;
 use crate::db::schema::{addresses as address_table, users};
 use crate::password::{HashParameters, PasswordHash};
+use crate::token::Token;
 
-use super::{Email, User, UserId, Username, addresses, new_credential_version};
-
-/// How many unconfirmed accounts an address keeps: the newest.
-pub const UNCONFIRMED_KEPT: i64 = 3;
+use super::{Email, User, UserId, Username, addresses, new_credential_version, registrations};
 
 /// The constraint that makes usernames unique.
 pub const USERNAME_KEY: &str = "users_username_key";
@@ -26,6 +25,10 @@ pub struct NewUser<'a> {
     pub email: &'a Email,
     pub username: Option<&'a Username>,
     pub password_hash: &'a PasswordHash,
+    /// What proves later that the confirmation comes from the client that registered.
+    pub registration: &'a Token,
+    /// The network of the client that registered.
+    pub from: Option<IpNet>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -63,10 +66,10 @@ impl Candidates {
 }
 
 /// The accounts of an address; `None` for an unknown address.
-pub async fn find_by_email(conn: &mut Connection, email: &Email) -> QueryResult<Option<Candidates>> {
+pub async fn find_by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Candidates>> {
     let rows = address_table::table
         .left_join(users::table)
-        .filter(address_table::canonical.eq(email.canonical()))
+        .filter(address_table::canonical.eq(canonical))
         .order((users::confirmed_at.is_null().asc(), users::created_at.desc(), users::id.desc()))
         .select((address_table::parameters, Option::<Account>::as_select()))
         .load(conn)
@@ -83,6 +86,16 @@ pub async fn find_by_username(conn: &mut Connection, name: &Username) -> QueryRe
         .load(conn)
         .await?;
     Candidates::new(rows)
+}
+
+/// The accounts of an address: the confirmed one first, then the newest first.
+pub async fn list_of_address(conn: &mut Connection, canonical: &str) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::email_canonical.eq(canonical))
+        .order((users::confirmed_at.is_null().asc(), users::created_at.desc(), users::id.desc()))
+        .select(User::as_select())
+        .load(conn)
+        .await
 }
 
 pub async fn find(conn: &mut Connection, id: UserId) -> QueryResult<Option<User>> {
@@ -116,6 +129,8 @@ pub async fn insert(conn: &mut Connection, user: &NewUser<'_>) -> QueryResult<()
             users::password_hash.eq(user.password_hash.as_str()),
             users::password_set_at.eq(user.created_at),
             users::credential_version.eq(new_credential_version()),
+            users::registration_sha256.eq(user.registration.sha256().as_slice()),
+            users::registered_from.eq(user.from),
             users::created_at.eq(user.created_at),
         ))
         .execute(conn)
@@ -155,6 +170,20 @@ pub async fn set_password(
     Ok(changed == 1)
 }
 
+/// Makes the password of an account unusable, and returns its new credential version; `None` if it is deleted.
+pub async fn clear_password(conn: &mut Connection, id: UserId) -> QueryResult<Option<Uuid>> {
+    diesel::update(users::table.find(id.0))
+        .set((
+            users::password_hash.eq(None::<String>),
+            users::password_set_at.eq(None::<DateTime<Utc>>),
+            users::credential_version.eq(new_credential_version()),
+        ))
+        .returning(users::credential_version)
+        .get_result(conn)
+        .await
+        .optional()
+}
+
 /// Replaces the hash of an account and the parameters of its address; the password stays the same. `false` if credentials or
 /// address changed since `user` was read, or if `user` is unconfirmed and the address has other accounts: their hashes
 /// would no longer fit. Beside a confirmed account, unconfirmed ones lose their password: they can never be confirmed.
@@ -179,22 +208,6 @@ pub async fn renew_hash(
     if changed == 1 {
         addresses::set_parameters(conn, &user.email_canonical, parameters).await?;
     }
-    Ok(changed == 1)
-}
-
-/// Confirms an account, once. `false` if it is deleted, was confirmed before or has another address by now.
-///
-/// # Errors
-/// The constraint [`CONFIRMED_EMAIL_KEY`] if another account confirmed the address.
-pub async fn set_confirmed(
-    conn: &mut Connection,
-    id: UserId,
-    canonical: &str,
-    now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    let unconfirmed =
-        users::table.find(id.0).filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_null());
-    let changed = diesel::update(unconfirmed).set(users::confirmed_at.eq(now)).execute(conn).await?;
     Ok(changed == 1)
 }
 
@@ -244,7 +257,7 @@ pub async fn set_email(
         if addresses::is_taken(conn, to.canonical()).await? {
             return Ok(false);
         }
-        delete_unconfirmed_of(conn, to.canonical()).await?;
+        registrations::delete_all_of(conn, to.canonical()).await?;
         addresses::set_parameters(conn, to.canonical(), &parameters).await?;
     }
     let unchanged = users::table
@@ -269,26 +282,4 @@ pub async fn delete(conn: &mut Connection, user: &User) -> QueryResult<bool> {
     let deleted = diesel::delete(users::table.find(user.id)).execute(conn).await?;
     addresses::delete_if_unused(conn, &user.email_canonical).await?;
     Ok(deleted == 1)
-}
-
-/// Deletes the unconfirmed accounts of an address.
-pub async fn delete_unconfirmed_of(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
-    let rivals = users::table.filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_null());
-    diesel::delete(rivals).execute(conn).await.map(drop)
-}
-
-/// Deletes the unconfirmed accounts of an address except the newest [`UNCONFIRMED_KEPT`].
-pub async fn delete_surplus(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
-    let unconfirmed = users::email_canonical.eq(canonical).and(users::confirmed_at.is_null());
-    let surplus: Vec<Uuid> = users::table
-        .filter(unconfirmed)
-        .order((users::created_at.desc(), users::id.desc()))
-        .offset(UNCONFIRMED_KEPT)
-        .select(users::id)
-        .load(conn)
-        .await?;
-    if !surplus.is_empty() {
-        diesel::delete(users::table.filter(users::id.eq_any(surplus))).execute(conn).await?;
-    }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::audit::{Actor, EventKind};
 use crate::db::Connection;
 use crate::db::schema::{addresses, users};
 use crate::password::PasswordHash;
-use crate::user::users::{delete_surplus, delete_unconfirmed_of};
+use crate::user::registrations::{delete_all_of, delete_surplus};
 use crate::user::{Username, addresses as address_queries, new_credential_version};
 
 use super::{Batch, ImportedUser, Outcome, Refusal};
@@ -175,7 +175,7 @@ async fn join(conn: &mut Connection, user: &ImportedUser, shared: &str, now: Dat
     }
     let joined = conn.transaction(async |conn| {
         if takes_over {
-            delete_unconfirmed_of(conn, canonical).await?;
+            delete_all_of(conn, canonical).await?;
         }
         if takes_over || sets_parameters {
             address_queries::set_parameters(conn, canonical, &user.parameters).await?;

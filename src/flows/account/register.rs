@@ -4,21 +4,20 @@
 //! account.
 
 use actix_web::{HttpResponse, web};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::account::NewAccount;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::flows::documented_errors::{BodyErrors, HashingErrors, RateLimits, UsernameTaken};
-use crate::flows::views::ConfirmationSent;
 use crate::http::{Fields, FromFields, Json};
-use crate::password::NewPassword;
 use crate::problem::Problem;
 use crate::request::RequestContext;
 use crate::user::{Email, Username};
 
 /// The account to register.
-#[derive(Debug, ToSchema)]
+#[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// Compared without case, and in one Unicode spelling.
@@ -26,7 +25,7 @@ pub struct Registration {
     email: Email,
     /// At least 8 characters (`PASSWORD_MIN_LENGTH`), and hard to guess.
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 256, example = "plum-orbit-kettle-42")]
-    password: NewPassword,
+    password: String,
     /// A public name to sign in with: letters, digits and `. _ -`; unique, without case.
     #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
              pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", example = "ada")]
@@ -37,13 +36,22 @@ impl FromFields for Registration {
     fn from_fields(fields: &mut Fields, app: &App) -> Option<Self> {
         let email = fields.parsed("email", Email::parse);
         let username = fields.parsed_if_present("username", Username::parse);
-        let own_words = [
-            email.as_ref().map_or("", Email::as_typed),
-            username.as_ref().and_then(Option::as_ref).map_or("", Username::as_typed),
-        ];
-        let password = fields.parsed("password", |text| app.password_policy.check(text, &own_words));
+        // Whether it is easy to guess is judged after the request is counted.
+        let form = |text: &str| app.password_policy.check_form(text).map(|_| text.to_owned());
+        let password = fields.parsed("password", form);
         Some(Self { email: email?, password: password?, username: username? })
     }
+}
+
+/// An email with a link is on its way to the address.
+#[derive(Serialize, ToSchema)]
+pub struct Registered {
+    #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
+    status: &'static str,
+    /// A secret of this registration. Send it to `/confirm/{token}` from the same browser or app, and the link needs no
+    /// password there.
+    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
+    registration: String,
 }
 
 /// Register an account
@@ -52,7 +60,7 @@ impl FromFields for Registration {
 /// guard. The answer is the same whether the address is known or not.
 #[utoipa::path(
     post, path = "/register", tag = "account", request_body = Registration,
-    responses((status = 202, description = "An email is on its way", body = ConfirmationSent,
+    responses((status = 202, description = "An email is on its way", body = Registered,
                // Without `requestBody`: openapi-generator takes an expression for the whole body only.
                links(("sign_in" = (operation_id = "create_session",
                                    description = "With the same `email` and `password`.")),
@@ -65,6 +73,7 @@ pub async fn register_account(
     Json(Registration { email, password, username }): Json<Registration>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewAccount { email, username, password, is_confirmed: false };
-    app.accounts.create(Actor::Owner(&request), &new).await?;
-    Ok(HttpResponse::Accepted().json(ConfirmationSent::BODY))
+    let created = app.accounts.create(Actor::Owner(&request), &new).await?;
+    let registration = created.registration.reveal().to_owned();
+    Ok(HttpResponse::Accepted().json(Registered { status: "confirmation_sent", registration }))
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::account::Resend;
 use crate::app::App;
-use crate::flows::documented_errors::{BodyErrors, CrossOrigin, DatabaseErrors};
+use crate::flows::documented_errors::{BodyErrors, CrossOrigin, DatabaseErrors, RateLimits};
 use crate::flows::views::ConfirmationSent;
 use crate::http::extract::Anyone;
 use crate::http::{Fields, FromFields, Json};
@@ -59,7 +59,7 @@ impl FromRequest for Resend {
     request_body(content = ResendRequest, description = "Not needed with a session"),
     responses((status = 202, description = "If there is something to confirm, an email is on its way",
                body = ConfirmationSent),
-              BodyErrors, CrossOrigin, DatabaseErrors),
+              BodyErrors, CrossOrigin, RateLimits, DatabaseErrors),
     security((), ("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn resend_confirmation(

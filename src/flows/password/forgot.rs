@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::flows::documented_errors::{BodyErrors, DatabaseErrors};
+use crate::flows::documented_errors::{BodyErrors, DatabaseErrors, RateLimits};
 use crate::http::{Fields, FromFields, Json};
 use crate::problem::Problem;
 use crate::request::RequestContext;
@@ -41,7 +41,7 @@ pub struct ResetSent {
 #[utoipa::path(
     post, path = "/password/forgot", tag = "password", request_body = Forgotten,
     responses((status = 202, description = "If there is an account, an email is on its way", body = ResetSent),
-              BodyErrors, DatabaseErrors)
+              BodyErrors, RateLimits, DatabaseErrors)
 )]
 pub async fn request_password_reset(
     app: web::Data<App>,

@@ -3,11 +3,10 @@
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
-use url::form_urlencoded;
 
 use crate::app::App;
+use crate::http::form_field;
 use crate::http::pages::{self, ResetPage};
-use crate::http::read_form;
 use crate::problem::{Code, Problem};
 use crate::request::RequestContext;
 use crate::user::User;
@@ -58,11 +57,7 @@ impl FromRequest for PasswordForm {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let form = read_form(req, payload);
-        Box::pin(async move {
-            let bytes = form.await?;
-            let password = form_urlencoded::parse(&bytes).find(|(name, _)| name == "password");
-            Ok(Self { password: password.map(|(_, value)| value.into_owned()).unwrap_or_default() })
-        })
+        let password = form_field(req, payload, "password");
+        Box::pin(async move { Ok(Self { password: password.await? }) })
     }
 }

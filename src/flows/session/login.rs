@@ -3,15 +3,13 @@
 //! The answer is the same for an unknown name and a wrong password; otherwise it would reveal who has an account.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::account::SignInName;
 use crate::app::App;
 use crate::flows::documented_errors::{BodyErrors, CrossOrigin, HashingErrors, RateLimits, WrongCredentials};
-use crate::flows::views::UserView;
+use crate::flows::views::{SessionHandle, UserView};
 use crate::http::{Fields, FromFields, Json};
 use crate::password::Password;
 use crate::problem::{FieldIssue, Problem};
@@ -97,19 +95,6 @@ pub struct Login {
     session: SessionHandle,
 }
 
-/// A session, as its client gets it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SessionHandle {
-    /// Not a secret.
-    id: Uuid,
-    /// When it ends at the latest.
-    expires_at: DateTime<Utc>,
-    /// The secret, with the transport `bearer` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, pattern = "^[A-Za-z0-9_-]{43}$")]
-    token: Option<String>,
-}
-
 /// Sign in
 ///
 /// With the address or the username. The session that the request belongs to ends. An account can sign in before its
@@ -129,8 +114,6 @@ pub async fn create_session(
     let hand_over = HandOver::new(&req, transport)?;
     let (user, session) = app.accounts.sign_in(&name, &password, remember, &request).await?;
     session::sign_in(&req, &user, &session, hand_over)?;
-    Ok(HttpResponse::Ok().json(Login {
-        user: UserView::from(&user),
-        session: SessionHandle { id: session.id, expires_at: session.expires_at, token: hand_over.token(&session) },
-    }))
+    Ok(HttpResponse::Ok()
+        .json(Login { user: UserView::from(&user), session: SessionHandle::new(&session, hand_over.token(&session)) }))
 }

@@ -1,4 +1,4 @@
-//! Session tokens: the client has them, the database has their hash.
+//! Tokens: secrets that a client has, and the database only as a hash. A session has one, and so does a registration.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a token: four times the 64 bits that OWASP ASVS 5.0 asks for.
+/// Bytes of a token: four times the 64 bits that OWASP ASVS 5.0 asks of a session's.
 const BYTES: usize = 32;
 
 /// 256 random bits, written in base64url.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SessionToken(String);
+pub struct Token(String);
 
-impl SessionToken {
+impl Token {
     pub fn random() -> Self {
         let mut bytes = [0; BYTES];
         rand::rng().fill_bytes(&mut bytes);
@@ -38,7 +38,7 @@ impl SessionToken {
     }
 }
 
-impl fmt::Debug for SessionToken {
+impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
@@ -50,12 +50,12 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_and_nothing_else_does() {
-        let token = SessionToken::random();
+        let token = Token::random();
         assert_eq!(token.reveal().len(), 43);
-        assert_eq!(SessionToken::parse(token.reveal()), Some(token.clone()));
+        assert_eq!(Token::parse(token.reveal()), Some(token.clone()));
         let longer = format!("{}A", token.reveal());
         for text in ["", "x", &token.reveal()[1..], &longer, &"A".repeat(4096), &"=".repeat(43)] {
-            assert_eq!(SessionToken::parse(text), None, "{text}");
+            assert_eq!(Token::parse(text), None, "{text}");
         }
         assert_eq!(format!("{token:?}"), "[redacted]");
     }
