@@ -19,18 +19,18 @@ async fn pile_up(app: &TestApp) {
              select gen_random_uuid(), canonical, canonical, 'x', {old}, gen_random_uuid(), {old} from addresses where canonical like 'old%'"
         ),
         format!(
-            "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, ip) \
+            "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, is_remembered, ip) \
              select gen_random_uuid(), sha256(n::text::bytea), (select id from users where username = 'ada'), {old}, {old}, \
-             {old}, 60, '127.0.0.1' from {MANY}"
+             {old}, 60, false, '127.0.0.1' from {MANY}"
         ),
         format!(
-            "insert into outbox (id, user_id, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
-             select gen_random_uuid(), (select id from users where username = 'ada'), 'confirm_email', '{{}}', 'sent', {old}, \
+            "insert into outbox (id, user_id, address, canonical, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
+             select gen_random_uuid(), (select id from users where username = 'ada'), 'x', 'x', 'confirm_email', '{{}}', 'sent', {old}, \
              {old}, 1, false from {MANY}"
         ),
-        format!("insert into sent_mails select gen_random_uuid(), 'a@example.com', 'confirm_email', {old} from {MANY}"),
-        format!("insert into login_throttles select sha256(n::text::bytea), 3, null, {old} from {MANY}"),
-        format!("insert into client_throttles select '10.0.0.0'::inet + n, 'login', 3, {old} from {MANY}"),
+        format!("insert into mail_budgets select n || '@example.com', 'confirm_email', {old}, {old} from {MANY}"),
+        format!("insert into login_throttles select sha256(n::text::bytea), '0.0.0.0/0', 3, null, {old} from {MANY}"),
+        format!("insert into client_throttles select '10.0.0.0'::inet + n, 'sign_in', 3, {old} from {MANY}"),
         format!(
             "insert into account_events (id, user_id, kind, actor, at) select gen_random_uuid(), (select id from users where \
              username = 'ada'), 'signed_in', 'owner', {old} from {MANY}"
@@ -49,7 +49,7 @@ const TABLES: [&str; 9] = [
     "users",
     "sessions",
     "outbox",
-    "sent_mails",
+    "mail_budgets",
     "login_throttles",
     "client_throttles",
     "account_events",

@@ -94,7 +94,7 @@ async fn an_account_is_imported_with_all_its_fields() {
     // An unconfirmed account can ask for the confirmation link, like any other.
     app.visitor().post_json("/resend", &json!({ "email": "bob@example.com" })).await.expect(202);
     let link = app.mailbox.mail_to("bob@example.com").await.path();
-    app.visitor().post(&link).await.expect(200);
+    app.visitor().post_json(&link, &json!({ "password": PASSWORD })).await.expect(200);
 }
 
 #[tokio::test]

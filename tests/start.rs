@@ -205,7 +205,8 @@ async fn the_embedded_database_starts_by_default_and_survives_a_kill() {
     let fields = json!({ "email": "ada@example.com", "password": password_of("ada"), "transport": "bearer" });
     let login = http.request("POST", "/login").json(&fields).send().await.expect(200).json();
     assert_eq!(login["user"]["confirmed"], false);
-    let confirmed = http.request("POST", &path).send().await.expect(200).json();
+    let confirmed = http.request("POST", &path).json(&json!({ "password": password_of("ada") })).send().await;
+    let confirmed = confirmed.expect(200).json();
     assert_eq!(confirmed["status"], "confirmed", "a link from before the restart");
     let token = login["session"]["token"].as_str().unwrap().to_owned();
     assert_eq!(process.terminate().await, Some(0));

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use vestibule::session::{SessionCookies, SessionToken};
+use vestibule::session::SessionCookies;
+use vestibule::token::Token;
 use vestibule_fuzz::config;
 
 static COOKIES: LazyLock<SessionCookies> = LazyLock::new(|| SessionCookies::new(&config()));
@@ -39,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     let has_bearer =
         first.split_once(char::is_whitespace).is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     if has_bearer {
-        let token = first.split_once(char::is_whitespace).and_then(|(_, token)| SessionToken::parse(token.trim()));
+        let token = first.split_once(char::is_whitespace).and_then(|(_, token)| Token::parse(token.trim()));
         assert!(found == token, "a cookie counts although there is a bearer token");
     } else {
         assert!(found == cookie_token, "another scheme changes the token of the cookies");
@@ -48,14 +49,14 @@ fuzz_target!(|data: &[u8]| {
 
 /// A token prints as it was parsed, and no other text is the same 256 bits.
 fn check_spelling(text: &str) {
-    let Some(token) = SessionToken::parse(text) else { return };
+    let Some(token) = Token::parse(text) else { return };
     assert_eq!(token.reveal(), text);
     assert_eq!(text.len(), 43, "{text:?}");
     assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{text:?}");
     assert_eq!(format!("{token:?}"), "[redacted]");
     for last in "AEIMQUYcgkosw048BCDFGH-_".chars() {
         let other = format!("{}{last}", &text[..42]);
-        if let Some(read) = SessionToken::parse(&other) {
+        if let Some(read) = Token::parse(&other) {
             assert_eq!(read.sha256() == token.sha256(), other == text, "{other:?} and {text:?}");
         }
     }

@@ -65,7 +65,7 @@ async fn address_and_username_are_free_again() {
     let fields = json!({ "email": ada.email, "password": "another-orbit-of-kettles-9", "username": "ADA" });
     app.visitor().register_as(fields).await.expect(202);
     let link = app.mailbox.mail_about(&ada.email, "Confirm your email address").await.path();
-    app.visitor().post(&link).await.expect(200);
+    ada.knowing("another-orbit-of-kettles-9").open(&link).await.expect(200);
     let me = ada.knowing("another-orbit-of-kettles-9").try_sign_in(json!({})).await.expect(200).json();
     assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("ADA"), &json!(true)));
     assert!(!ada.can_sign_in().await);
@@ -98,7 +98,7 @@ async fn queued_mails_are_never_sent_and_links_sent_before_stop_working() {
     assert_eq!(app.mailbox.count_about(&ada.email, RESET).await, 1, "the one sent before");
     app.clock.advance(-Duration::hours(2));
     for path in [change, undo] {
-        app.visitor().post(&path).await.expect_problem(410, "link_used");
+        ada.open(&path).await.expect_problem(410, "link_used");
     }
     app.reset(&token, "brick-violet-otter-19").await.expect_problem(410, "link_used");
 }

@@ -12,14 +12,16 @@ async fn a_new_account_gets_a_mail_whose_link_confirms_it() {
     let mut ada = app.visitor();
     let fields = json!({ "email": "ada@example.com", "password": ada.password, "username": "ada" });
     let answer = ada.register_as(fields).await.expect(202);
-    assert_eq!(answer.json(), json!({ "status": "confirmation_sent" }));
+    let registered = answer.json();
+    assert_eq!(registered["status"], "confirmation_sent");
     assert_eq!(answer.set_cookie(), None);
 
     let mail = app.mailbox.mail_to("ada@example.com").await;
     assert!(mail.subject.contains("Confirm"), "{}", mail.subject);
     assert!(mail.text.contains("ada@example.com") && mail.text.contains("with an unnamed program"));
     assert!(mail.link().starts_with(&app.http.base));
-    ada.post(&mail.path()).await.expect(200);
+    let proof = json!({ "registration": registered["registration"] });
+    assert_eq!(ada.post_json(&mail.path(), &proof).await.expect(200).json(), json!({ "status": "confirmed" }));
     ada.email = "ada@example.com".into();
     ada.sign_in().await;
     assert!(ada.passes_the_guard().await);

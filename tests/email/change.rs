@@ -23,14 +23,14 @@ async fn the_address_changes_when_the_new_one_is_confirmed_and_not_before() {
     assert_eq!(email_of(&ada).await, "ada@example.com");
     assert!(ada.can_sign_in().await && !ada.reached_at(NEW).can_sign_in().await);
 
-    let answer = app.visitor().post(&link).await.expect(200);
+    let answer = ada.open(&link).await.expect(200);
     assert_eq!((answer.json(), answer.set_cookie()), (json!({ "status": "confirmed" }), None));
     assert_eq!(email_of(&ada).await, "Ada@Example.org", "the open session continues");
     assert!(ada.passes_the_guard().await);
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
 
     assert_eq!(app.visitor().get(&link).await.expect(200).json()["confirmed"], true);
-    assert_eq!(app.visitor().post(&link).await.expect(200).json()["status"], "already_confirmed");
+    assert_eq!(ada.open(&link).await.expect(200).json()["status"], "already_confirmed");
 }
 
 #[tokio::test]
@@ -38,12 +38,12 @@ async fn the_old_address_is_free_for_another_user() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
-    app.visitor().post(&link).await.expect(200);
+    ada.open(&link).await.expect(200);
     let bob = app.visitor().reached_at("ada@example.com").knowing("bobs-own-orbit-of-kettles-9");
     let fields = json!({ "email": bob.email, "password": bob.password, "username": "bob" });
     bob.register_as(fields).await.expect(202);
     let confirm = app.mailbox.mail_about(&bob.email, "Confirm your email address").await.path();
-    app.visitor().post(&confirm).await.expect(200);
+    bob.open(&confirm).await.expect(200);
     let me = bob.try_sign_in(json!({})).await.expect(200).json();
     assert_eq!((&me["user"]["username"], &me["user"]["confirmed"]), (&json!("bob"), &json!(true)));
     assert!(ada.reached_at(NEW).can_sign_in().await);
@@ -56,11 +56,11 @@ async fn a_new_request_replaces_the_previous_one() {
     let (first, first_undo) = app.email_change(&ada, "first@example.org").await;
     let (second, _) = app.email_change(&ada, "second@example.org").await;
     app.visitor().get(&first).await.expect_problem(410, "link_used");
-    app.visitor().post(&first).await.expect_problem(410, "link_used");
-    app.visitor().post(&first_undo).await.expect_problem(410, "link_used");
-    app.visitor().post(&second).await.expect(200);
+    ada.open(&first).await.expect_problem(410, "link_used");
+    ada.open(&first_undo).await.expect_problem(410, "link_used");
+    ada.open(&second).await.expect(200);
     assert_eq!(email_of(&ada).await, "second@example.org");
-    app.visitor().post(&first).await.expect_problem(410, "link_used");
+    ada.open(&first).await.expect_problem(410, "link_used");
 }
 
 #[tokio::test]
@@ -99,8 +99,8 @@ async fn of_two_accounts_that_request_one_address_one_gets_it() {
     let (of_ada, _) = app.email_change(&ada, "both@example.org").await;
     let (of_bob, _) = app.email_change(&bob, "both@example.org").await;
     assert_ne!(of_ada, of_bob);
-    let clicks = [&of_ada, &of_bob, &of_ada, &of_bob];
-    let clicks = clicks.map(|path| tokio::spawn(app.visitor().request("POST", path).send()));
+    let clicks = [(&ada, &of_ada), (&bob, &of_bob), (&ada, &of_ada), (&bob, &of_bob)];
+    let clicks = clicks.map(|(owner, path)| tokio::spawn(owner.request("POST", path).send()));
     let mut statuses = Vec::new();
     for click in clicks {
         statuses.push(click.await.unwrap().status);
@@ -120,9 +120,9 @@ async fn unconfirmed_registrations_of_the_new_address_are_deleted() {
     let confirm = app.mailbox.mail_to(NEW).await.path();
     assert!(rival.can_sign_in().await);
     let (link, _) = app.email_change(&ada, NEW).await;
-    app.visitor().post(&link).await.expect(200);
+    ada.open(&link).await.expect(200);
     assert!(!rival.can_sign_in().await && ada.reached_at(NEW).can_sign_in().await);
-    app.visitor().post(&confirm).await.expect_problem(410, "link_used");
+    assert_eq!(rival.open(&confirm).await.expect(200).json()["status"], "already_confirmed");
     assert_eq!(app.database.number("select count(*) from users").await, 1);
 }
 
@@ -134,9 +134,9 @@ async fn when_a_registration_confirms_the_address_first_the_change_link_is_used(
     bob.register_as(json!({ "email": NEW, "password": bob.password, "username": "bob" })).await.expect(202);
     let confirm = app.mailbox.mail_to(NEW).await.path();
     let (link, _) = app.email_change(&ada, NEW).await;
-    app.visitor().post(&confirm).await.expect(200);
+    bob.open(&confirm).await.expect(200);
     app.visitor().get(&link).await.expect_problem(410, "link_used");
-    app.visitor().post(&link).await.expect_problem(410, "link_used");
+    ada.open(&link).await.expect_problem(410, "link_used");
     assert_eq!(email_of(&ada).await, "ada@example.com");
     assert!(ada.can_sign_in().await && bob.can_sign_in().await);
 }
@@ -147,11 +147,11 @@ async fn the_link_to_the_new_address_expires_after_an_hour() {
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
     app.clock.advance(Duration::minutes(61));
-    app.visitor().post(&link).await.expect_problem(410, "link_expired");
+    ada.open(&link).await.expect_problem(410, "link_expired");
     assert_eq!(email_of(&ada).await, "ada@example.com");
     let (link, _) = app.email_change(&ada, NEW).await;
     app.clock.advance(Duration::minutes(59));
-    app.visitor().post(&link).await.expect(200);
+    ada.open(&link).await.expect(200);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn passwords_keep_working_with_rival_registrations_and_renewed_hashes() {
     };
     let (decoy, rival) = (register(&ada.email, "decoy").await, register(NEW, "rival").await);
     let (link, undo) = app.email_change(&ada, NEW).await;
-    app.visitor().post(&link).await.expect(200);
+    ada.open(&link).await.expect(200);
     assert!(decoy.can_sign_in().await && !rival.can_sign_in().await);
 
     // An instance with a higher cost renews the hash at a login.
@@ -178,7 +178,8 @@ async fn passwords_keep_working_with_rival_registrations_and_renewed_hashes() {
         assert!(decoy.at(&harder).can_sign_in().await);
     }
     assert_ne!(app.database.rows(hash).await, before, "the hash was renewed");
-    app.visitor().post(&undo).await.expect(200);
+    let undone = ada.open(&undo).await.expect(200).json();
+    app.reset(undone["reset_token"].as_str().unwrap(), &ada.password).await.expect(204);
     for _ in 0..2 {
         assert!(ada.at(&harder).can_sign_in().await && ada.can_sign_in().await);
     }
@@ -190,7 +191,7 @@ async fn changing_only_the_spelling_of_the_address_works() {
     let app = TestApp::start().await;
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, "Ada@Example.com").await;
-    app.visitor().post(&link).await.expect(200);
+    ada.open(&link).await.expect(200);
     assert_eq!(email_of(&ada).await, "Ada@Example.com");
     assert!(ada.can_sign_in().await);
     ada.change_password(OTHER_PASSWORD).await.expect(204);
@@ -203,10 +204,10 @@ async fn a_disabled_account_keeps_its_address() {
     let ada = app.member("ada").await;
     let (link, _) = app.email_change(&ada, NEW).await;
     app.database.rows("update users set disabled_at = now()").await;
-    app.visitor().post(&link).await.expect_problem(410, "link_used");
+    ada.open(&link).await.expect_problem(410, "link_used");
     app.database.rows("update users set disabled_at = null").await;
     assert_eq!(email_of(&ada).await, "ada@example.com");
-    app.visitor().post(&link).await.expect(200);
+    ada.open(&link).await.expect(200);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn reading_a_link_changes_nothing_and_the_click_still_works() {
     }
     assert!(!ada.passes_the_guard().await);
 
-    let answer = app.visitor().post(&path).await.expect(200);
+    let answer = ada.open(&path).await.expect(200);
     assert_eq!(answer.json(), json!({ "status": "confirmed" }));
     assert_eq!(answer.set_cookie(), None, "confirming gives no session");
     assert!(ada.passes_the_guard().await, "the open session notices at its next request");
@@ -42,7 +42,7 @@ async fn what_stands_around_a_token_does_not_break_the_link() {
     }
     app.visitor().get(&path.replace("/confirm/", "/confirm/%20%3C")).await.expect(200);
     app.visitor().get(&format!("{path}A")).await.expect_problem(422, "link_invalid");
-    app.visitor().post(&format!("{path}.")).await.expect(200);
+    ada.post(&format!("{path}.")).await.expect(200);
     assert!(ada.passes_the_guard().await);
 }
 
@@ -51,12 +51,12 @@ async fn a_link_confirms_once_and_then_reports_already_confirmed() {
     let app = TestApp::start().await;
     let ada = app.unconfirmed("ada").await;
     let path = app.mailbox.mail_to(&ada.email).await.path();
-    app.visitor().post(&path).await.expect(200);
+    ada.open(&path).await.expect(200);
     let confirmed_at = "select confirmed_at from users";
     let before = app.database.rows(confirmed_at).await;
     app.clock.advance(Duration::minutes(5));
     for _ in 0..2 {
-        let again = app.visitor().post(&path).await.expect(200);
+        let again = ada.open(&path).await.expect(200);
         assert_eq!(again.json(), json!({ "status": "already_confirmed" }));
     }
     assert_eq!(app.visitor().get(&path).await.expect(200).json()["confirmed"], true);
@@ -74,7 +74,7 @@ async fn a_link_expires_when_it_says() {
     app.visitor().get(&path).await.expect(200);
     app.clock.advance(Duration::seconds(31));
     app.visitor().get(&path).await.expect_problem(410, "link_expired");
-    app.visitor().post(&path).await.expect_problem(410, "link_expired");
+    ada.open(&path).await.expect_problem(410, "link_expired");
     let me = ada.try_sign_in(json!({})).await.expect(200).json();
     assert_eq!(me["user"]["confirmed"], false);
 }
@@ -88,7 +88,7 @@ async fn the_lifetime_of_a_link_is_a_setting() {
     app.clock.advance(Duration::minutes(119));
     app.visitor().get(&mail.path()).await.expect(200);
     app.clock.advance(Duration::minutes(2));
-    app.visitor().post(&mail.path()).await.expect_problem(410, "link_expired");
+    ada.open(&mail.path()).await.expect_problem(410, "link_expired");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_tampered_link_is_invalid() {
     for token in changed.chain(forged) {
         let path = format!("/confirm/{token}");
         app.visitor().get(&path).await.expect_problem(422, "link_invalid");
-        app.visitor().post(&path).await.expect_problem(422, "link_invalid");
+        ada.open(&path).await.expect_problem(422, "link_invalid");
     }
     app.visitor().post("/confirm/").await.expect_problem(404, "not_found");
     assert!(!ada.passes_the_guard().await);
@@ -140,7 +140,7 @@ async fn links_signed_with_a_former_key_work_and_with_a_foreign_key_do_not() {
     let foreign = app.beside(|settings| settings.secret_key = ring(&new)).await;
     foreign.visitor().post(&path).await.expect_problem(422, "link_invalid");
     let rotated = app.beside(|settings| settings.secret_key = ring(&format!("{new},{old}"))).await;
-    rotated.visitor().post(&path).await.expect(200);
+    ada.at(&rotated).open(&path).await.expect(200);
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_link_can_point_to_a_front_end() {
     let ada = app.unconfirmed("ada").await;
     let mail = app.mailbox.mail_to(&ada.email).await;
     let token = mail.link().strip_prefix("https://app.example.com/#/confirm?t=").unwrap();
-    app.visitor().post(&format!("/confirm/{token}")).await.expect(200);
+    ada.open(&format!("/confirm/{token}")).await.expect(200);
 }
 
 #[tokio::test]
@@ -188,7 +188,17 @@ async fn a_browser_gets_a_page_with_one_button() {
     assert!(!ada.passes_the_guard().await);
 
     let form = || app.visitor().request("POST", &path).by_browser();
-    let posted = form().header("Content-Type", "application/x-www-form-urlencoded").send().await.expect(200);
+    assert!(html.contains("type=\"password\""), "no session proves who registered: {html}");
+    let submit = |password: &str| {
+        let body = url::form_urlencoded::Serializer::new(String::new()).append_pair("password", password).finish();
+        form().header("Content-Type", "application/x-www-form-urlencoded").body(body).send()
+    };
+    for wrong in ["", "not-her-password"] {
+        let page = submit(wrong).await.expect(403).text();
+        assert!(page.contains("type=\"password\"") && page.contains("wrong") != wrong.is_empty(), "{page}");
+    }
+    assert!(!ada.passes_the_guard().await);
+    let posted = submit(&ada.password).await.expect(200);
     assert_eq!(posted.content_type(), Some("text/html"));
     assert!(posted.text().contains("confirmed") && !posted.text().contains("<form"));
     assert!(ada.passes_the_guard().await);
@@ -210,4 +220,47 @@ async fn a_browser_gets_a_page_for_an_expired_or_invalid_link() {
             assert!(!page.text().contains("<form"));
         }
     }
+}
+
+#[tokio::test]
+async fn in_the_browser_that_is_signed_in_one_click_is_enough() {
+    let app = TestApp::start().await;
+    let ada = app.unconfirmed("ada").await;
+    let path = app.mailbox.mail_to(&ada.email).await.path();
+    assert_eq!(ada.get(&path).await.expect(200).json()["password_required"], false);
+    assert_eq!(app.visitor().get(&path).await.expect(200).json()["password_required"], true);
+    let page = ada.request("GET", &path).by_browser().send().await.expect(200).text();
+    assert!(page.contains("<button") && !page.contains("type=\"password\""), "{page}");
+    let form = ada.request("POST", &path).by_browser();
+    form.header("Content-Type", "application/x-www-form-urlencoded").send().await.expect(200);
+    assert!(ada.passes_the_guard().await);
+}
+
+#[tokio::test]
+async fn without_a_proof_of_the_registration_a_link_does_nothing() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.unconfirmed("ada").await, app.member("eve").await);
+    let path = app.mailbox.mail_to(&ada.email).await.path();
+    app.visitor().post(&path).await.expect_problem(403, "password_required");
+    eve.post(&path).await.expect_problem(403, "password_required");
+    let unknown = json!({ "registration": vestibule::token::Token::random().reveal() });
+    ada.post_json(&path, &unknown).await.expect_problem(403, "password_required");
+    ada.post_json(&path, &json!({ "password": eve.password })).await.expect_problem(403, "wrong_password");
+    let both = json!({ "password": ada.password, "registration": "x" });
+    ada.post_json(&path, &both).await.expect_errors(&[("/registration", "malformed")]);
+    assert!(!ada.passes_the_guard().await);
+    ada.open(&path).await.expect(200);
+}
+
+#[tokio::test]
+async fn wrong_passwords_for_a_link_are_limited_like_sign_ins() {
+    let app = crate::security::limited().await;
+    let ada = app.unconfirmed("ada").await;
+    let path = app.mailbox.mail_to(&ada.email).await.path();
+    for _ in 0..5 {
+        ada.with_password("wrong").open(&path).await.expect_problem(403, "wrong_password");
+    }
+    crate::security::wait_of(ada.open(&path).await);
+    // The session proves it without a password.
+    ada.post(&path).await.expect(200);
 }

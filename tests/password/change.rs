@@ -38,8 +38,11 @@ async fn every_other_session_ends_and_this_one_continues() {
     let there = ada.elsewhere().await;
     let mut bearer = ada.elsewhere().await;
     bearer.sign_in_with_bearer().await;
-    there.change_password(OTHER_PASSWORD).await.expect(204);
+    let copied = there.clone();
+    let mut there = there;
+    there.change_and_follow(OTHER_PASSWORD).await;
     assert!(there.passes_the_guard().await);
+    assert!(!copied.is_signed_in().await, "a copy of the token is worth nothing any more");
     assert!(!ada.is_signed_in().await && !bearer.is_signed_in().await);
     assert!(bob.is_signed_in().await);
 }
@@ -74,37 +77,61 @@ async fn an_unconfirmed_account_may_not_change_its_password() {
 }
 
 #[tokio::test]
-async fn failed_logins_count_here() {
+async fn a_bearer_gets_its_new_token_in_the_answer() {
+    let app = TestApp::start().await;
+    let mut ada = app.member("ada").await;
+    ada.sign_in_with_bearer().await;
+    let id = ada.get("/sessions").await.expect(200).json()["sessions"][0]["id"].clone();
+    let answer = ada.change_password(OTHER_PASSWORD).await.expect(200);
+    assert_eq!(answer.set_cookie(), None);
+    assert!(!ada.is_signed_in().await);
+    let session = answer.json()["session"].clone();
+    assert_eq!(session["id"], id);
+    let token = session["token"].as_str().unwrap().to_owned();
+    assert!(ada.with(crate::support::Credential::Bearer(token)).passes_the_guard().await);
+}
+
+#[tokio::test]
+async fn a_remembered_session_stays_remembered() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    let answer = ada.try_sign_in(json!({ "remember": true })).await.expect(200);
+    let token = crate::support::actor::cookie_value(&answer, app.cookie_name);
+    let ada = ada.with(crate::support::Credential::Cookie(token));
+    let cookie = ada.change_password(OTHER_PASSWORD).await.expect(204).set_cookie().unwrap();
+    assert!(cookie.contains("Max-Age=2592000"), "{cookie}");
+}
+
+#[tokio::test]
+async fn failed_sign_ins_of_strangers_do_not_count_here() {
     let app = limited().await;
     let ada = app.member("ada").await;
     for _ in 0..5 {
         fail(&app, CLIENT, "email", "ada@example.com").await.expect_problem(401, "invalid_credentials");
     }
-    wait_of(ada.change_password(OTHER_PASSWORD).await);
-    wait_of(ada.change_email("ada@example.org").await);
-    wait_of(ada.delete_account().await);
-    assert!(ada.is_signed_in().await);
+    wait_of(fail(&app, CLIENT, "email", "ada@example.com").await);
+    ada.change_email("ada@example.org").await.expect(202);
+    ada.change_password(OTHER_PASSWORD).await.expect(204);
 }
 
 #[tokio::test]
-async fn failures_here_count_at_the_login_and_a_success_clears_them() {
+async fn failures_here_are_counted_together_and_a_success_clears_them() {
     let app = limited().await;
-    let ada = app.member("ada").await;
+    let mut ada = app.member("ada").await;
     for _ in 0..4 {
         change(&ada, "wrong", OTHER_PASSWORD).await.expect_problem(403, "wrong_password");
     }
-    ada.change_password(OTHER_PASSWORD).await.expect(204);
-    let ada = ada.with_password(OTHER_PASSWORD);
-    // Changing the password, changing the address, deleting and signing in share one count.
-    change(&ada, "wrong", "marble-canyon-whistle-83").await.expect_problem(403, "wrong_password");
+    ada.change_and_follow(OTHER_PASSWORD).await;
+    // Changing the password, changing the address and deleting share one count.
+    for _ in 0..3 {
+        change(&ada, "wrong", "marble-canyon-whistle-83").await.expect_problem(403, "wrong_password");
+    }
     let guess = ada.with_password("wrong");
     guess.change_email("ada@example.org").await.expect_problem(403, "wrong_password");
     guess.delete_account().await.expect_problem(403, "wrong_password");
-    for _ in 0..2 {
-        fail(&app, CLIENT, "email", "ada@example.com").await.expect_problem(401, "invalid_credentials");
-    }
-    wait_of(ada.knowing(OTHER_PASSWORD).try_sign_in(json!({})).await);
-    wait_of(change(&ada, "wrong", "marble-canyon-whistle-83").await);
+    wait_of(change(&ada, OTHER_PASSWORD, "marble-canyon-whistle-83").await);
+    // A thief of the session cannot keep the owner from signing in.
+    ada.knowing(OTHER_PASSWORD).try_sign_in(json!({})).await.expect(200);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod overload;
 mod properties;
 mod resets;
 mod stop;
+mod strangers;
 mod throttle;
 
 use serde_json::{Value, json};

@@ -9,7 +9,8 @@ use vestibule::link::{Links, Purpose};
 use vestibule::mail::MailTemplates;
 use vestibule::password::PasswordPolicy;
 use vestibule::request::Client;
-use vestibule::session::{AllowedOrigins, SessionToken};
+use vestibule::session::AllowedOrigins;
+use vestibule::token::Token;
 use vestibule::user::{Email, Username};
 
 /// Characters of many scripts, more often those that normalise or change their case in odd ways.
@@ -116,7 +117,7 @@ proptest! {
 
     #[test]
     fn only_text_in_the_format_of_a_token_is_a_token(text in texts_like_tokens()) {
-        if let Some(token) = SessionToken::parse(&text) {
+        if let Some(token) = Token::parse(&text) {
             prop_assert!(text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
             prop_assert_eq!(token.reveal(), text);
         }
@@ -128,10 +129,10 @@ proptest! {
         at in 0..43usize,
         other in "[A-Za-z0-9_-]",
     ) {
-        let token = SessionToken::parse(&text).unwrap();
+        let token = Token::parse(&text).unwrap();
         let mut changed = text.clone();
         changed.replace_range(at..=at, &other);
-        if let Some(changed_token) = SessionToken::parse(&changed).filter(|_| changed != text) {
+        if let Some(changed_token) = Token::parse(&changed).filter(|_| changed != text) {
             prop_assert_ne!(changed_token.sha256(), token.sha256());
         }
     }

@@ -14,7 +14,7 @@ const CLIENT: &str = "198.51.100.7";
 /// When the most recently tried name may be tried again.
 async fn blocked_until(app: &TestApp) -> DateTime<Utc> {
     let statement = "select to_char(blocked_until at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') \
-                     from login_throttles order by last_at desc limit 1";
+                     from login_throttles where client = '0.0.0.0/0' order by last_at desc limit 1";
     app.database.rows(statement).await[0][0].as_deref().unwrap().parse().unwrap()
 }
 
@@ -29,6 +29,9 @@ async fn use_up(app: &TestApp, kind: &str, names: &[&str]) {
 async fn five_failures_are_free_and_then_each_wait_is_exact_and_doubles() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
+    // From a client that the account was never signed in to from.
+    let own = json!({ "email": ada.email, "password": ada.password });
+    let sign_in = || post_from(&app, CLIENT, "/login", &own);
     use_up(&app, "email", &["ada@example.com"]).await;
     for expected in [30, 60, 120, 240, 480, 960, 1920, 3600, 3600] {
         let wait = wait_of(fail(&app, CLIENT, "email", "ada@example.com").await);
@@ -36,7 +39,7 @@ async fn five_failures_are_free_and_then_each_wait_is_exact_and_doubles() {
         let until = blocked_until(&app).await;
         // Just before the end even the right password is refused. The clock moves in whole seconds.
         app.clock.advance(until - app.clock.now() - Duration::seconds(1));
-        let early = ada.try_sign_in(json!({})).await;
+        let early = sign_in().await;
         if app.clock.now() < until {
             let rest = wait_of(early);
             assert!((1..=2).contains(&rest), "{rest}");
@@ -44,8 +47,8 @@ async fn five_failures_are_free_and_then_each_wait_is_exact_and_doubles() {
         }
         fail(&app, CLIENT, "email", "ada@example.com").await.expect_problem(401, "invalid_credentials");
     }
-    app.clock.advance(Duration::seconds(wait_of(ada.try_sign_in(json!({})).await)));
-    ada.try_sign_in(json!({})).await.expect(200);
+    app.clock.advance(Duration::seconds(wait_of(sign_in().await)));
+    sign_in().await.expect(200);
     use_up(&app, "email", &["ada@example.com"]).await;
 }
 
@@ -54,13 +57,20 @@ async fn after_a_hundred_failures_in_a_row_waiting_does_not_help() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
-    app.database.rows("update login_throttles set failures = 99, blocked_until = null").await;
+    let strangers = "login_throttles set failures = 99, blocked_until = null where client = '0.0.0.0/0'";
+    app.database.rows(&format!("update {strangers}")).await;
     fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
+    let own = json!({ "email": ada.email, "password": ada.password });
     for days in [0, 1, 60] {
         app.clock.advance(Duration::days(days));
-        assert_eq!(wait_of(ada.try_sign_in(json!({})).await), 86_400);
+        assert_eq!(wait_of(post_from(&app, CLIENT, "/login", &own).await), 86_400);
     }
-    assert_eq!(app.database.number("select failures from login_throttles").await, 100);
+    // The owner hears of it, once, and signs in as usual from a network that the account knows.
+    let notice = app.mailbox.mail_about(&ada.email, "is locked").await;
+    assert!(notice.links.is_empty() && notice.text.contains(CLIENT), "{}", notice.text);
+    assert_eq!(app.mailbox.count_about(&ada.email, "is locked").await, 1);
+    ada.try_sign_in(json!({})).await.expect(200);
+    wait_of(post_from(&app, CLIENT, "/login", &own).await);
 }
 
 #[tokio::test]
@@ -152,11 +162,11 @@ async fn a_success_clears_the_failures_of_its_own_account_only() {
             fail(&app, CLIENT, kind, name).await.expect(401);
         }
     }
-    let count = "select count from client_throttles where client = '198.51.100.7' and action = 'login'";
+    let count = "select count from client_throttles where client = '198.51.100.7' and action = 'failed_sign_in'";
     assert_eq!(app.database.number(count).await, 12);
     post_from(&app, CLIENT, "/login", &own).await.expect(200);
     assert_eq!(app.database.number(count).await, 12, "the client's own count stays");
-    // Both names of the account have all their attempts again, the other name has one left.
+    // For this client, both names of the account have all their attempts again; the other name has one left.
     use_up(&app, "email", &["ada@example.com"]).await;
     use_up(&app, "username", &["ada"]).await;
     fail(&app, CLIENT, "email", "bob@example.com").await.expect(401);
@@ -164,18 +174,34 @@ async fn a_success_clears_the_failures_of_its_own_account_only() {
 }
 
 #[tokio::test]
-async fn signing_in_to_an_unconfirmed_account_counts_as_a_failure() {
+async fn signing_in_to_an_unconfirmed_account_lifts_no_limit() {
     let app = limited().await;
     let ada = app.member("ada").await.with(Credential::Nothing);
     // Otherwise an attacker could guess the owner's password by registering the address with each guess and signing in.
     let guess = json!({ "email": ada.email, "password": "a-guessed-orbit-of-kettles-9" });
     post_from(&app, CLIENT, "/register", &guess).await.expect(202);
     for _ in 0..5 {
-        let answer = post_from(&app, CLIENT, "/login", &guess).await.expect(200);
-        assert_eq!(answer.json()["user"]["confirmed"], false);
+        fail(&app, CLIENT, "email", "ada@example.com").await.expect(401);
+        if wait_left(&app).await == 0 {
+            post_from(&app, CLIENT, "/login", &guess).await.expect(200);
+        }
     }
     wait_of(post_from(&app, CLIENT, "/login", &guess).await);
     wait_of(fail(&app, CLIENT, "email", "ada@example.com").await);
+}
+
+/// The failures that strangers still have to wait for.
+async fn wait_left(app: &TestApp) -> i64 {
+    app.database.number("select count(*) from login_throttles where blocked_until is not null").await
+}
+
+#[tokio::test]
+async fn signing_in_before_the_address_is_confirmed_is_no_failure() {
+    let app = limited().await;
+    let ada = app.unconfirmed("ada").await;
+    for _ in 0..8 {
+        ada.try_sign_in(json!({})).await.expect(200);
+    }
 }
 
 #[tokio::test]
@@ -186,7 +212,7 @@ async fn a_throttled_answer_costs_no_hash() {
     use_up(&app, "email", &["nobody@example.com"]).await;
     let before = app.inside.hasher.computed();
     let throttled: Vec<Answer> = vec![
-        ada.try_sign_in(json!({})).await,
+        post_from(&app, CLIENT, "/login", &json!({ "email": ada.email, "password": ada.password })).await,
         fail(&app, CLIENT, "email", "ada@example.com").await,
         fail(&app, CLIENT, "email", "nobody@example.com").await,
     ];

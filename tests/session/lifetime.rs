@@ -170,7 +170,7 @@ async fn a_confirmation_takes_effect_at_the_next_request_of_an_open_session() {
     let ada = app.unconfirmed("ada").await;
     ada.get("/sessions").await.expect_problem(403, "unconfirmed");
     let path = app.mailbox.mail_to(&ada.email).await.path();
-    app.visitor().post(&path).await.expect(200);
+    ada.open(&path).await.expect(200);
     ada.get("/sessions").await.expect(200);
     assert_eq!(ada.get("/me").await.json()["confirmed"], true);
 }
@@ -269,9 +269,9 @@ async fn an_account_keeps_its_newest_hundred_sessions() {
     let oldest = ada.clone();
     app.database
         .rows(
-            "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, ip) \
+            "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, is_remembered, ip) \
              select uuid_in(overlay(id::text placing lpad(to_hex(n), 4, '0') from 25)::cstring), sha256(n::text::bytea), user_id, \
-             created_at, last_seen_at, expires_at, idle_seconds, ip from sessions, generate_series(65000, 65119) n",
+             created_at, last_seen_at, expires_at, idle_seconds, is_remembered, ip from sessions, generate_series(65000, 65119) n",
         )
         .await;
     ada.sign_in().await;

@@ -28,6 +28,14 @@ impl Actor {
         self.post_json("/password/change", &fields).await
     }
 
+    /// Changes the password, and goes on with the new token and the new password.
+    pub async fn change_and_follow(&mut self, new: &str) -> Answer {
+        let answer = self.change_password(new).await.expect(204);
+        self.follow(&answer);
+        new.clone_into(&mut self.password);
+        answer
+    }
+
     pub async fn change_email(&self, to: &str) -> Answer {
         self.post_json("/email/change", &json!({ "password": self.password, "email": to })).await
     }

@@ -96,6 +96,11 @@ impl Actor {
         self.post_json("/register", &fields).await
     }
 
+    /// Spends a link of `/confirm/…` on a device without a session: with the password.
+    pub async fn open(&self, path: &str) -> Answer {
+        self.with(Credential::Nothing).post_json(path, &json!({ "password": self.password })).await
+    }
+
     /// Signs in with the right address and password, and with more fields; the credential of the answer is not kept.
     pub async fn try_sign_in(&self, more: Value) -> Answer {
         let mut fields = json!({ "email": self.email, "password": self.password });
@@ -116,6 +121,11 @@ impl Actor {
         let token = answer.json()["session"]["token"].as_str().unwrap().to_owned();
         self.credential = Credential::Bearer(token);
         answer
+    }
+
+    /// Goes on with the cookie that an answer sets.
+    pub fn follow(&mut self, answer: &Answer) {
+        self.credential = Credential::Cookie(cookie_value(answer, self.cookie_name));
     }
 
     /// Whether the session is alive, according to `GET /me`.

@@ -116,7 +116,7 @@ impl TestApp {
         let mut actor = Actor::new(self, name);
         actor.register().await.expect(202);
         let link = self.mailbox.mail_to(&actor.email).await.path();
-        actor.post(&link).await.expect(200);
+        actor.open(&link).await.expect(200);
         actor.sign_in().await;
         actor
     }

@@ -120,9 +120,9 @@ pub fn insert_mails_sql(count: usize) -> String {
                     '$bcrypt-sha256$v=2,t=2b,r=10$......................$', now() \
                     from generate_series(1, {count}) n returning canonical), \
               u as (insert into users (id, email, email_canonical, password_hash, password_set_at, credential_version, created_at) \
-                    select gen_random_uuid(), canonical, canonical, 'x', now(), gen_random_uuid(), now() from a returning id) \
-         insert into outbox (id, user_id, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
-         select gen_random_uuid(), id, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', 'request_id', '', \
+                    select gen_random_uuid(), canonical, canonical, 'x', now(), gen_random_uuid(), now() from a returning email) \
+         insert into outbox (id, address, canonical, kind, request_context, state, queued_at, due_at, attempts, waits_for_server) \
+         select gen_random_uuid(), email, email, 'confirm_email', jsonb_build_object('at', now(), 'language', 'en', 'request_id', '', \
                 'client', jsonb_build_object('ip', '127.0.0.1', 'user_agent', null)), 'queued', now(), now(), 0, false \
          from u"
     )
