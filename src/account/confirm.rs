@@ -209,7 +209,8 @@ async fn still_there(
 ) -> Result<Option<UserId>, diesel::result::Error> {
     let accounts = users::list_of_address(conn, canonical).await?;
     let is_there = |user: &&User| {
-        accounts.iter().any(|now| now.id == user.id && now.credential_version == user.credential_version)
+        let is_it = |now: &User| now.id == user.id && now.credential_version == user.credential_version;
+        accounts.iter().any(|now| is_it(now) && !now.is_disabled())
     };
     Ok(matching.iter().find(is_there).map(User::id))
 }

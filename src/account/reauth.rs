@@ -88,13 +88,13 @@ impl Accounts {
             return Ok(Attempt { counted: None, _permit: permit });
         };
         let begun = self.transaction(async |conn| {
-            throttle::begin_login(conn, client, name, limits, now).await?.map_err(Error::RateLimited)
+            let begun = throttle::begin_login(conn, client, name, limits, now).await?;
+            begun.map_err(|refused| {
+                self.refusals.remember(client.network(), name, refused, now);
+                Error::RateLimited(refused.wait)
+            })
         });
-        let counted = begun.await.inspect_err(|error| {
-            if let Error::RateLimited(wait) = error {
-                self.refusals.remember(client.network(), name, *wait, now);
-            }
-        })?;
+        let counted = begun.await?;
         Ok(Attempt { counted: Some(counted), _permit: permit })
     }
 

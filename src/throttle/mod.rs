@@ -57,6 +57,14 @@ impl LoginAttempt {
     }
 }
 
+/// A try that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    pub wait: Wait,
+    /// How long the client must wait with any name, if it must.
+    pub of_client: Option<Wait>,
+}
+
 /// Counts a try of this client with this name as a failure, or says how long to wait; then the caller rolls back. Rows are
 /// always locked in the same order, client before name, so that no two sign-ins wait for each other.
 pub async fn begin_login(
@@ -65,14 +73,17 @@ pub async fn begin_login(
     name: &LoginName,
     limits: &Limits,
     now: DateTime<Utc>,
-) -> QueryResult<Result<LoginAttempt, Wait>> {
+) -> QueryResult<Result<LoginAttempt, Refused>> {
     let of_client = clients::count(conn, client, &[Action::SignIn, Action::FailedSignIn], limits, now).await?;
     let of_name = names::count(conn, name, client.network(), now).await?;
     Ok(match (of_client, of_name) {
         (Ok(()), Ok(counted)) => Ok(LoginAttempt { client: client.clone(), name: name.clone(), counted }),
-        (Err(wait), Ok(_)) | (Ok(()), Err(wait)) => Err(wait),
+        (Err(wait), Ok(_)) => Err(Refused { wait, of_client: Some(wait) }),
+        (Ok(()), Err(wait)) => Err(Refused { wait, of_client: None }),
         // Both refuse; the longer wait is the true one.
-        (Err(one), Err(other)) => Err(if one.seconds > other.seconds { one } else { other }),
+        (Err(one), Err(other)) => {
+            Err(Refused { wait: if one.seconds > other.seconds { one } else { other }, of_client: Some(one) })
+        }
     })
 }
 

@@ -17,7 +17,7 @@ const KEPT_PER_NETWORK: i64 = 3;
 /// How many in all, besides the only one of each network.
 const KEPT_PER_ADDRESS: i64 = 20;
 
-/// The id of the unconfirmed account of an address that was registered with this token.
+/// The id of the unconfirmed account of an address that was registered with this token, unless it is disabled.
 pub async fn find_by_token(
     conn: &mut Connection,
     canonical: &str,
@@ -25,6 +25,7 @@ pub async fn find_by_token(
 ) -> QueryResult<Option<UserId>> {
     let id: Option<Uuid> = users::table
         .filter(users::email_canonical.eq(canonical))
+        .filter(users::disabled_at.is_null())
         .filter(users::registration_sha256.eq(registration.sha256().as_slice()))
         .select(users::id)
         .first(conn)

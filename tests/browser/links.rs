@@ -2,7 +2,7 @@
 
 use super::{mail_page, open};
 use crate::support::TestApp;
-use crate::support::account::CHANGE_NOTICE;
+use crate::support::account::{CHANGE_NOTICE, OTHER_PASSWORD};
 use crate::support::browser::{Browser, ENTER};
 
 const NEW: &str = "ada@example.org";
@@ -17,9 +17,14 @@ async fn without_scripts_opening_the_page_confirms_nothing_and_its_button_does()
     for _ in 0..2 {
         open(&browser, &app, &link).await;
         assert!(!ada.passes_the_guard().await);
-        assert_eq!(browser.count("button, input, a").await, 1);
+        // The button and, because no session proves who registered, the password and the hidden name.
+        assert_eq!(browser.count("button, input, a").await, 3);
         assert!(browser.text("main").await.contains(&ada.email));
     }
+    browser.type_into("#password", "not-her-password").await;
+    browser.click("button").await;
+    browser.expect("[role=alert]", "This password is wrong").await;
+    browser.type_into("#password", &ada.password).await;
     browser.click("button").await;
     browser.expect("h1", "Email address confirmed").await;
     assert!(browser.text("main").await.contains(&ada.email));
@@ -36,6 +41,8 @@ async fn the_keyboard_alone_confirms() {
     let ada = app.unconfirmed("ada").await;
     let browser = Browser::without_scripts().await;
     open(&browser, &app, &app.mailbox.mail_to(&ada.email).await.path()).await;
+    assert!(browser.has_focus("#password").await);
+    browser.press(&ada.password).await;
     browser.tab_to("button").await;
     browser.press(ENTER).await;
     browser.expect("h1", "Email address confirmed").await;
@@ -52,6 +59,7 @@ async fn a_change_of_address_is_confirmed_and_undone() {
     open(&browser, &app, &link).await;
     assert!(browser.text("main").await.contains(NEW));
     assert!(!ada.reached_at(NEW).can_sign_in().await);
+    browser.type_into("#password", &ada.password).await;
     browser.click("button").await;
     browser.expect("h1", "Email address confirmed").await;
     assert!(ada.reached_at(NEW).can_sign_in().await && !ada.can_sign_in().await);
@@ -66,5 +74,11 @@ async fn a_change_of_address_is_confirmed_and_undone() {
     assert!(!ada.can_sign_in().await);
     browser.click("button").await;
     browser.expect("h1", "Email change undone").await;
-    assert!(ada.can_sign_in().await && !ada.reached_at(NEW).can_sign_in().await);
+    assert!(!ada.can_sign_in().await && !ada.reached_at(NEW).can_sign_in().await);
+    browser.click("a.button").await;
+    browser.expect("h1", "Set a new password").await;
+    browser.type_into("#password", OTHER_PASSWORD).await;
+    browser.click("button").await;
+    browser.expect("h1", "Password set").await;
+    assert!(ada.knowing(OTHER_PASSWORD).can_sign_in().await);
 }

@@ -22,7 +22,7 @@ def main(service):
     for _ in range(100):
         mails = [mail for mail in call("GET", f"{service}/dev/mailbox")["mails"] if mail["to"] == ADDRESS]
         if mails:
-            return call("POST", mails[0]["links"][0])
+            return call("POST", mails[0]["links"][0], {"password": password})
         time.sleep(0.1)
     sys.exit("no email arrived in the development mailbox")
 
