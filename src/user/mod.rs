@@ -5,12 +5,14 @@
 //! after the other.
 
 pub mod addresses;
+mod email;
 pub mod email_changes;
-mod names;
 pub mod registrations;
+mod username;
 pub mod users;
 
-pub use names::{Email, EmailError, Username, UsernameError, deliverable, mailbox_of};
+pub use email::{Email, EmailError, deliverable, mailbox_of};
+pub use username::{Username, UsernameError};
 
 use std::fmt;
 
