@@ -59,8 +59,8 @@ pub async fn delete_all_of(conn: &mut Connection, canonical: &str) -> QueryResul
     diesel::delete(rivals).execute(conn).await.map(drop)
 }
 
-/// Deletes the unconfirmed accounts of an address except the newest [`KEPT_PER_NETWORK`] of each client network, and of
-/// those the oldest beyond [`KEPT_PER_ADDRESS`]. The newest of a network stays in any case: a stranger must not be able to
+/// Deletes the unconfirmed accounts of an address except the newest `KEPT_PER_NETWORK` of each client network, and of
+/// those the oldest beyond `KEPT_PER_ADDRESS`. The newest of a network stays in any case: a stranger must not be able to
 /// evict the registration of another network.
 pub async fn delete_surplus(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
     diesel::sql_query(
