@@ -85,24 +85,21 @@ async fn an_owner_signs_in_from_a_known_network_whatever_strangers_try() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_leaves_places_in_the_hashing_queue_to_others() {
     let app = limited().await;
-    let mut fields = Vec::new();
-    for n in 0..4 {
-        let actor = app.member(&format!("mallory{n}")).await;
-        fields.push(json!({ "email": actor.email, "password": actor.password }));
-    }
     let ada = app.member("ada").await;
-    let flood: Vec<_> = (0..40)
+    let flood: Vec<_> = (0..48)
         .map(|n| {
             let request = app.visitor().request("POST", "/login").header("X-Forwarded-For", STRANGER);
-            tokio::spawn(request.json(&fields[n % 4]).send())
+            let fields = json!({ "email": format!("nobody{n}@example.com"), "password": "wrong" });
+            tokio::spawn(request.json(&fields).send())
         })
         .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     let own = json!({ "email": ada.email, "password": ada.password });
     for n in 0..6 {
         post_from(&app, &format!("203.0.113.{n}"), "/login", &own).await.expect(200);
     }
     for answer in flood {
-        assert!(matches!(answer.await.unwrap().status, 200 | 429 | 503));
+        assert!(matches!(answer.await.unwrap().status, 401 | 503));
     }
 }
 
