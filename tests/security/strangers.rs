@@ -1,7 +1,5 @@
 //! A stranger undoes nothing: whatever they do to an address or a name, what belongs to its owner goes on working.
 
-use std::time::Instant;
-
 use chrono::Duration;
 use serde_json::{Value, json};
 use vestibule::config::Switch;
@@ -160,10 +158,9 @@ async fn sixty_requests_for_mails_at_once_stall_nobody() {
             tokio::spawn(request.json(&json!({ "email": ada.email })).send())
         })
         .collect();
+    // A request that waits for a connection in vain gets 503.
     for _ in 0..10 {
-        let began = Instant::now();
         assert!(ada.is_signed_in().await);
-        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     }
     for answer in asked {
         answer.await.unwrap().expect(202);
