@@ -30,12 +30,17 @@ impl AllowedOrigins {
 
     /// Whether a request with these headers may change something: judged by `Origin`, else by `Sec-Fetch-Site`. A request
     /// without both comes from no current browser.
+    ///
+    /// A form of our own pages has the origin `null`, because they send no referrer. Only a browser can say that it comes
+    /// from the same origin all the same: no script can set that header.
     pub fn may_change(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).peekable();
+        let mut sites = headers.get_all("sec-fetch-site").peekable();
         if origins.peek().is_some() {
-            return origins.all(|origin| origin.to_str().is_ok_and(|origin| self.0.iter().any(|own| own == origin)));
+            let is_own_form = sites.peek().is_some() && sites.all(|site| site == "same-origin");
+            let is_allowed = |origin: &str| self.0.iter().any(|own| own == origin) || origin == "null" && is_own_form;
+            return origins.all(|origin| origin.to_str().is_ok_and(is_allowed));
         }
-        let mut sites = headers.get_all("sec-fetch-site");
         sites.all(|site| site == "same-origin" || site == "none")
     }
 }
@@ -64,7 +69,6 @@ mod tests {
             "https://evil.example",
             "http://auth.example.com",
             "https://auth.example.com:8443",
-            "null",
             "",
             "https://auth.example.com.evil.example",
             "https://AUTH.example.com/",
@@ -72,6 +76,16 @@ mod tests {
             assert!(!may_change(url, &[("origin", origin), ("sec-fetch-site", "same-origin")]), "{origin}");
         }
         assert!(!may_change(url, &[("origin", url), ("origin", "https://evil.example")]));
+    }
+
+    #[test]
+    fn a_form_of_our_own_pages_has_no_origin_and_passes() {
+        let url = "https://auth.example.com";
+        assert!(may_change(url, &[("origin", "null"), ("sec-fetch-site", "same-origin")]));
+        for site in ["same-site", "cross-site", "none", ""] {
+            assert!(!may_change(url, &[("origin", "null"), ("sec-fetch-site", site)]), "{site}");
+        }
+        assert!(!may_change(url, &[("origin", "null")]));
     }
 
     #[test]

@@ -57,6 +57,11 @@ async fn pages_fit_a_phone_in_light_and_dark_mode() {
     browser.expect("[role=alert]", "was not set").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the form with an error").await;
     open(&browser, &app, &confirm).await;
+    browser.type_into("#password", "wrong").await;
+    browser.click("button").await;
+    browser.expect("[role=alert]", "This password is wrong").await;
+    assert_fit(&browser, Some(WIDTH), "dark", "the form after a wrong password").await;
+    browser.type_into("#password", &password_of("ada")).await;
     browser.click("button").await;
     browser.expect("h1", "Email address confirmed").await;
     assert_fit(&browser, Some(WIDTH), "dark", "the page of a used link").await;

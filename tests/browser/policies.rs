@@ -41,6 +41,7 @@ async fn every_page_works_under_its_policy_and_asks_no_other_host() {
         assert_clean(&browser, &app, path).await;
     }
     open(&browser, &app, &confirm).await;
+    browser.type_into("#password", &ada.password).await;
     browser.click("form button").await;
     browser.expect("h1", "Email address confirmed").await;
     assert_clean(&browser, &app, "the page of a used link").await;
