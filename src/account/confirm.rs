@@ -142,10 +142,9 @@ impl Accounts {
             // The lock comes first: a registration of the same address waits, and then finds it taken.
             addresses::lock(conn, canonical).await?;
             // Read again under the lock: another link may have been spent while this waited.
-            let state = describe_registrations(conn, link, None).await?;
-            let Some(state) = state.filter(|state| !state.was_spent) else {
-                // Of two clicks at once, the second one finds the address confirmed.
-                return describe_registrations(conn, link, None).await.map_err(Error::from);
+            let state = match describe_registrations(conn, link, None).await? {
+                Some(state) if !state.was_spent => state,
+                spent_or_nothing => return Ok(spent_or_nothing),
             };
             let proven = match proof {
                 Proof::Registration(token) => registrations::find_by_token(conn, canonical, token).await?,
