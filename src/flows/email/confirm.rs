@@ -45,7 +45,7 @@ pub struct LinkDescription {
     password_required: bool,
 }
 
-/// A proof of the registration: one of both, or neither with a session of the account.
+/// A proof of the registration: one of both, or neither with a session of the account. Of both, the password counts.
 #[derive(ToSchema)]
 #[schema(as = ConfirmationProof)]
 #[serde(deny_unknown_fields)]
@@ -71,12 +71,7 @@ impl FromFields for ConfirmationProof {
             Token::parse(text).ok_or_else(|| FieldIssue::new("malformed", "must be what POST /register answered"))
         });
         let password = fields.parsed_if_present("password", |text| Ok::<_, FieldIssue>(text.to_owned()));
-        let (registration, password) = (registration?, password?);
-        if registration.is_some() && password.is_some() {
-            fields.complain("password", "ambiguous", "give either registration or password, not both");
-            return None;
-        }
-        Some(Self { registration, password })
+        Some(Self { registration: registration?, password: password? })
     }
 }
 
@@ -97,8 +92,8 @@ impl FromRequest for Proof {
                 (None, None) => (None, None),
             };
             Ok(match (registration, password) {
-                (Some(token), _) => Self::Registration(token),
-                (None, Some(password)) => Self::Password(Password::new(&password)),
+                (_, Some(password)) => Self::Password(Password::new(&password)),
+                (Some(token), None) => Self::Registration(token),
                 (None, None) => session,
             })
         })
@@ -176,7 +171,7 @@ pub async fn show_link(
 #[utoipa::path(
     post, path = "/confirm/{token}", tag = "account",
     params(("token" = String, Path, description = "The token of the link")),
-    request_body(content = Option<ConfirmationProofBody>,
+    request_body(content = ConfirmationProofBody,
                  description = "Not needed with a session of the account, or to undo a change"),
     responses((status = 200, description = "The address is confirmed", content(
                    (Confirmation = "application/json"), (String = "text/html"))),
