@@ -52,7 +52,8 @@ pub struct LinkDescription {
 #[allow(dead_code, reason = "the schema of a body that is read field by field")]
 pub struct ConfirmationProofBody {
     /// What `POST /register` answered.
-    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
+    // The last character has two bits that no token has.
+    #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     registration: Option<String>,
     /// The password of the registration, or of the account whose address changes.
     #[schema(format = Password, example = "plum-orbit-kettle-42")]
