@@ -3,6 +3,8 @@
 //! A known address changes nothing here, neither the answer nor the work. Otherwise anybody could find out who has an
 //! account.
 
+use std::fmt;
+
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,6 +32,13 @@ pub struct Registration {
     #[schema(value_type = Option<String>, min_length = 3, max_length = 32,
              pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", example = "ada")]
     username: Option<Username>,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the password.
+        f.debug_struct("Registration").field("email", &self.email).finish_non_exhaustive()
+    }
 }
 
 impl FromFields for Registration {
