@@ -42,8 +42,11 @@ impl Accounts {
 pub(super) async fn delete(conn: &mut Connection, user: &User, actor: Actor<'_>) -> Result<(), Error> {
     let changes = email_changes::list(conn, user.id(), None, CHANGES_SEEN).await?;
     outbox::detach_notices(conn, user.id()).await?;
-    outbox::delete_asked(conn, &user.email_canonical).await?;
-    throttle::clear(conn, user).await?;
+    // Otherwise, a stranger who registers and deletes an address would lift the limit on guessing its owner's password.
+    if user.is_confirmed() {
+        outbox::delete_asked(conn, &user.email_canonical).await?;
+        throttle::clear(conn, user).await?;
+    }
     if !users::delete(conn, user).await? {
         return Err(Error::Outdated);
     }

@@ -117,14 +117,10 @@ impl Accounts {
         if state.was_spent {
             return Ok(Some(state));
         }
-        let reauth = match proof {
-            Proof::Password(password) => Some(self.reauthenticate(&user, password, request).await?),
-            Proof::Session(Some(owner)) if owner.id == user.id => None,
+        let (owner, reauth) = match proof {
+            Proof::Password(password) => (&user, Some(self.reauthenticate(&user, password, request).await?)),
+            Proof::Session(Some(owner)) if owner.id == user.id => (owner.as_ref(), None),
             Proof::Session(_) | Proof::Registration(_) => return Err(Error::PasswordRequired),
-        };
-        let owner = match proof {
-            Proof::Session(Some(owner)) => owner.as_ref(),
-            _ => &user,
         };
         self.transaction(async |conn| {
             let confirmed = confirm_change(conn, link, owner, request).await?;

@@ -80,6 +80,19 @@ async fn an_owner_signs_in_from_a_known_network_whatever_strangers_try() {
     wait_of(post_from(&app, home, "/login", &own).await);
 }
 
+#[tokio::test]
+async fn registering_and_deleting_an_address_lifts_no_limit() {
+    let app = limited().await;
+    let ada = app.member("ada").await;
+    register_from(&app, STRANGER, &ada.email, "decoy").await;
+    let decoy = ada.knowing(&password_of("decoy")).elsewhere().await;
+    for _ in 0..5 {
+        fail(&app, STRANGER, "email", &ada.email).await.expect(401);
+    }
+    decoy.delete_account().await.expect(204);
+    wait_of(fail(&app, "198.51.100.8", "email", &ada.email).await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_leaves_places_in_the_hashing_queue_to_others() {
     let app = limited().await;
