@@ -76,7 +76,7 @@ pub struct Event {
 
 /// Records what happened to an account.
 pub async fn record(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     kind: EventKind,
     actor: Actor<'_>,
@@ -104,7 +104,7 @@ pub async fn record(
 
 /// The same, unless the account is deleted by now.
 pub async fn record_if_there(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     kind: EventKind,
     actor: Actor<'_>,
@@ -118,7 +118,12 @@ pub async fn record_if_there(
 }
 
 /// The newest events of an account, or the newest `before` one of them, the newest first.
-pub async fn list(conn: &mut Connection, user_id: UserId, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<Event>> {
+pub async fn list(
+    conn: &mut Connection<'_>,
+    user_id: UserId,
+    before: Option<Uuid>,
+    limit: i64,
+) -> QueryResult<Vec<Event>> {
     account_events::table
         .filter(account_events::user_id.eq(user_id.0))
         .filter(account_events::id.lt(before.unwrap_or(Uuid::max())))
@@ -131,7 +136,7 @@ pub async fn list(conn: &mut Connection, user_id: UserId, before: Option<Uuid>, 
 
 /// When the `n`th latest event of this kind happened to an account, if it has so many.
 pub async fn nth_latest(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     kind: EventKind,
     n: i64,
@@ -143,7 +148,7 @@ pub async fn nth_latest(
 }
 
 /// How an account was registered; `None` for one that an admin or an import created.
-pub async fn find_registration(conn: &mut Connection, user_id: UserId) -> QueryResult<Option<Event>> {
+pub async fn find_registration(conn: &mut Connection<'_>, user_id: UserId) -> QueryResult<Option<Event>> {
     account_events::table
         .filter(account_events::user_id.eq(user_id.0))
         .filter(account_events::kind.eq(EventKind::Registered.name()))

@@ -101,7 +101,7 @@ async fn constraints_that_the_code_names_exist() {
 async fn every_migration_can_be_reverted_and_run_again() {
     let database = TestDatabase::empty();
     let before = dump(&database).await;
-    let db = Db::new(&database.url).unwrap();
+    let db = Db::new(&database.url, 1).unwrap();
     let applied = db.migrate().await.unwrap();
     assert!(applied.len() >= 3);
     let migrated = dump(&database).await;

@@ -42,6 +42,7 @@ fn an_invalid_value_aborts_startup_with_one_line_that_names_the_setting() {
         ("DATABASE_URL", "postgres:///no-host"),
         ("DATABASE_URL", "postgres://user:s3cr3t-that-no-one-may-see@x/y?sslmode=verify-ca"),
         ("DATABASE_URL", "postgres://user@x/y?s3cr3t-that-no-one-may-see=x"),
+        ("DATABASE_CONNECTIONS", "7"),
         ("DEV_MAILBOX", "maybe"),
         ("MAIL_FROM", "nobody"),
         ("MAIL_FROM", "Example, Inc. <no-reply@example.com>"),

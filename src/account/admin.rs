@@ -94,7 +94,7 @@ impl Accounts {
     async fn change_by_name(
         &self,
         name: &str,
-        change: impl AsyncFnOnce(&mut Connection, &User) -> Result<(), Error>,
+        change: impl AsyncFnOnce(&mut Connection<'_>, &User) -> Result<(), Error>,
     ) -> Result<User, Error> {
         self.transaction(async |conn| {
             let user = queries::find_by_name(conn, name).await?.ok_or(Error::NotFound)?;
@@ -107,7 +107,7 @@ impl Accounts {
 }
 
 /// Refuses an address that several people registered: each of these accounts may belong to another person.
-async fn refuse_ambiguous(conn: &mut Connection, name: &str) -> Result<(), Error> {
+async fn refuse_ambiguous(conn: &mut Connection<'_>, name: &str) -> Result<(), Error> {
     let Ok(email) = Email::parse(name) else {
         return Ok(());
     };

@@ -59,7 +59,7 @@ impl LinkState {
 /// Confirms an account, whose address is locked, and deletes the other unconfirmed accounts of the address. `false` if it
 /// was confirmed before, is deleted or has another address.
 pub(super) async fn confirm(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     id: UserId,
     canonical: &str,
     actor: Actor<'_>,
@@ -185,7 +185,7 @@ impl Accounts {
 
 /// `None` if nothing waits for the address any more.
 async fn describe_registrations(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     link: &Link,
     session: Option<&User>,
 ) -> Result<Option<LinkState>, diesel::result::Error> {
@@ -202,7 +202,7 @@ async fn describe_registrations(
 
 /// The first of `matching` whose password is still the one that was checked.
 async fn still_there(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     canonical: &str,
     matching: &[User],
 ) -> Result<Option<UserId>, diesel::result::Error> {

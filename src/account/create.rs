@@ -50,7 +50,8 @@ impl Accounts {
         let (fresh, now) = (HashParameters::random(self.bcrypt_cost), self.clock.now());
         let canonical = new.email.canonical();
         let shared = self.db.run(async |conn| addresses::lock_or_insert(conn, canonical, &fresh, now).await).await?;
-        let insert = async |conn: &mut Connection, hashed: &HashedPassword| self.insert(conn, actor, new, hashed).await;
+        let insert =
+            async |conn: &mut Connection<'_>, hashed: &HashedPassword| self.insert(conn, actor, new, hashed).await;
         let created = self.hash_and_store(password.password(), shared, insert).await?;
         self.mail_waker.wake();
         Ok(created)
@@ -58,7 +59,7 @@ impl Accounts {
 
     async fn insert(
         &self,
-        conn: &mut Connection,
+        conn: &mut Connection<'_>,
         actor: Actor<'_>,
         new: &NewAccount,
         hashed: &HashedPassword,
@@ -80,14 +81,19 @@ impl Accounts {
         };
         let (username, password_hash) = (username.as_ref(), &hashed.hash);
         let user = NewUser { id, email, username, password_hash, registration: &registration, from, created_at: now };
-        users::insert(conn, &user).await?;
-        audit::record(conn, id, kind, actor, now).await?;
+        let asked = async |conn: &mut Connection<'_>| match actor {
+            Actor::Owner(request) => outbox::ask(conn, MailKind::ConfirmEmail, email.into(), request).await,
+            Actor::Admin | Actor::Import | Actor::System => Ok(()),
+        };
+        let [mut first, mut second, mut third, mut fourth] = [*conn; 4];
+        let (inserted, recorded, deleted, asked) = tokio::join!(biased;
+            users::insert(&mut first, &user),
+            audit::record(&mut second, id, kind, actor, now),
+            registrations::delete_surplus(&mut third, canonical),
+            asked(&mut fourth));
+        inserted.and(recorded).and(deleted).and(asked)?;
         if *is_confirmed {
             confirm::confirm(conn, id, canonical, actor, now).await?;
-        }
-        registrations::delete_surplus(conn, canonical).await?;
-        if let Actor::Owner(request) = actor {
-            outbox::ask(conn, MailKind::ConfirmEmail, email.into(), request).await?;
         }
         Ok(Created { id, registration })
     }

@@ -39,7 +39,7 @@ impl Accounts {
 /// Deletes an account whose address is locked. An owner with a confirmed address gets a last mail, to each address that the
 /// account had in the last days: a thief who changed the address must not be the only one to read it. An unconfirmed address
 /// may be a stranger's.
-pub(super) async fn delete(conn: &mut Connection, user: &User, actor: Actor<'_>) -> Result<(), Error> {
+pub(super) async fn delete(conn: &mut Connection<'_>, user: &User, actor: Actor<'_>) -> Result<(), Error> {
     let changes = email_changes::list(conn, user.id(), None, CHANGES_SEEN).await?;
     outbox::detach_notices(conn, user.id()).await?;
     // Otherwise, a stranger who registers and deletes an address would lift the limit on guessing its owner's password.

@@ -45,7 +45,7 @@ impl Accounts {
 }
 
 pub(super) async fn describe_change(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     link: &Link,
     session: Option<&User>,
 ) -> QueryResult<Option<LinkState>> {
@@ -61,13 +61,13 @@ pub(super) async fn describe_change(
     Ok(Some(LinkState { is_password_required: !is_proven, ..LinkState::new(change.new_email, was_spent) }))
 }
 
-pub(super) async fn describe_undo(conn: &mut Connection, link: &Link) -> QueryResult<Option<LinkState>> {
+pub(super) async fn describe_undo(conn: &mut Connection<'_>, link: &Link) -> QueryResult<Option<LinkState>> {
     let change = change_of(conn, link).await?;
     Ok(change.map(|change| LinkState::new(change.old_email, change.undone_at.is_some())))
 }
 
 async fn confirm_change(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     link: &Link,
     owner: &User,
     request: &RequestContext,
@@ -145,7 +145,11 @@ impl Accounts {
     }
 }
 
-async fn undo_change(conn: &mut Connection, link: &Link, request: &RequestContext) -> Result<Option<LinkState>, Error> {
+async fn undo_change(
+    conn: &mut Connection<'_>,
+    link: &Link,
+    request: &RequestContext,
+) -> Result<Option<LinkState>, Error> {
     let Some(change) = change_of(conn, link).await? else {
         return Ok(None);
     };
@@ -185,7 +189,7 @@ async fn undo_change(conn: &mut Connection, link: &Link, request: &RequestContex
 
 /// Until a new password is set, anyone who reads the old mailbox can go on to that.
 async fn undone_state(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     old_email: String,
     user_id: UserId,
     was_spent: bool,
@@ -195,7 +199,7 @@ async fn undone_state(
 }
 
 /// The change that a link refers to, if it belongs to the link's account.
-async fn change_of(conn: &mut Connection, link: &Link) -> QueryResult<Option<EmailChange>> {
+async fn change_of(conn: &mut Connection<'_>, link: &Link) -> QueryResult<Option<EmailChange>> {
     let Some(id) = link.reference.as_deref().and_then(|id| id.parse::<Uuid>().ok()) else {
         return Ok(None);
     };
@@ -204,7 +208,7 @@ async fn change_of(conn: &mut Connection, link: &Link) -> QueryResult<Option<Ema
 }
 
 async fn move_account(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     from: &str,
     to: &str,

@@ -43,7 +43,7 @@ impl From<Row> for ExportedUser {
 
 /// All accounts as they are at this moment, row by row. The confirmed account of an address comes first, so that an import
 /// takes the others for what they are.
-pub async fn stream(conn: &mut Connection) -> QueryResult<impl Stream<Item = QueryResult<ExportedUser>>> {
+pub async fn stream(conn: &mut Connection<'_>) -> QueryResult<impl Stream<Item = QueryResult<ExportedUser>>> {
     let rows = users::table
         .order((users::email_canonical, users::confirmed_at.is_null(), users::created_at, users::id))
         .select((

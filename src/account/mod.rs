@@ -73,7 +73,10 @@ impl Accounts {
         })
     }
 
-    async fn transaction<T>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+    async fn transaction<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.db.transaction(work).await
     }
 
@@ -84,7 +87,7 @@ impl Accounts {
         &self,
         password: &Password,
         mut parameters: HashParameters,
-        store: impl AsyncFn(&mut Connection, &HashedPassword) -> Result<T, Error>,
+        store: impl AsyncFn(&mut Connection<'_>, &HashedPassword) -> Result<T, Error>,
     ) -> Result<T, Error> {
         for _ in 0..HASH_TRIES {
             let hash = self.hasher.hash(password, &parameters).await?;

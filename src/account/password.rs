@@ -133,7 +133,7 @@ impl Accounts {
     /// sessions except the one to `keep`.
     async fn replace(
         &self,
-        conn: &mut Connection,
+        conn: &mut Connection<'_>,
         user: &User,
         hashed: &HashedPassword,
         keep: Option<Uuid>,
@@ -156,6 +156,6 @@ impl Accounts {
     }
 }
 
-async fn tell_owner(conn: &mut Connection, user: &User, request: &RequestContext) -> Result<(), Error> {
+async fn tell_owner(conn: &mut Connection<'_>, user: &User, request: &RequestContext) -> Result<(), Error> {
     Ok(outbox::insert(conn, NewMail::to_owner(MailKind::PasswordChanged, user), request).await?)
 }

@@ -85,7 +85,7 @@ page!(MailStatus, status::list_of);
 page!(EmailChange, email_changes::list);
 page!(Event, audit::list);
 
-pub(super) async fn find_by_name(conn: &mut Connection, name: &str) -> QueryResult<Option<User>> {
+pub(super) async fn find_by_name(conn: &mut Connection<'_>, name: &str) -> QueryResult<Option<User>> {
     // Only with its hyphens: without them, a username can look like an id.
     if let Some(id) = name.parse::<Uuid>().ok().filter(|id| name == id.to_string()) {
         return users::find(conn, UserId(id)).await;
@@ -100,7 +100,7 @@ pub(super) async fn find_by_name(conn: &mut Connection, name: &str) -> QueryResu
     Ok(found.and_then(|candidates| candidates.accounts.into_iter().next()).map(|account| account.user))
 }
 
-async fn list(conn: &mut Connection, search: Option<&str>, limit: i64) -> QueryResult<Vec<User>> {
+async fn list(conn: &mut Connection<'_>, search: Option<&str>, limit: i64) -> QueryResult<Vec<User>> {
     let newest = users_table::table.select(User::as_select()).order(users_table::id.desc()).limit(limit);
     let Some(text) = search else {
         return newest.load(conn).await;

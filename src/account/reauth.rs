@@ -34,7 +34,7 @@ impl Attempt {
     ///
     /// For an unconfirmed account, only this try is taken back. Otherwise, registering an address with a guessed password and
     /// signing in would lift the limit on guessing its owner's password.
-    pub(super) async fn finish(&self, conn: &mut Connection, user: &User, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(super) async fn finish(&self, conn: &mut Connection<'_>, user: &User, now: DateTime<Utc>) -> Result<(), Error> {
         match &self.counted {
             Some(attempt) if user.is_confirmed() => throttle::finish_login(conn, attempt, user, now).await?,
             Some(attempt) => throttle::take_back_login(conn, attempt).await?,
@@ -50,7 +50,7 @@ impl Attempt {
 }
 
 impl Reauthenticated<'_> {
-    pub(super) async fn finish(&self, conn: &mut Connection) -> Result<(), Error> {
+    pub(super) async fn finish(&self, conn: &mut Connection<'_>) -> Result<(), Error> {
         self.attempt.finish(conn, self.user, self.at).await
     }
 }
@@ -64,7 +64,7 @@ impl Accounts {
     /// Counts an action of this client. It must wait: the caller rolls back, so that a refused try is not counted.
     pub(super) async fn count(
         &self,
-        conn: &mut Connection,
+        conn: &mut Connection<'_>,
         action: Action,
         request: &RequestContext,
     ) -> Result<(), Error> {
@@ -99,7 +99,7 @@ impl Accounts {
     }
 
     /// Forgets the failures of an account under all its names.
-    pub(super) async fn clear_failures(&self, conn: &mut Connection, user: &User) -> Result<(), Error> {
+    pub(super) async fn clear_failures(&self, conn: &mut Connection<'_>, user: &User) -> Result<(), Error> {
         throttle::clear(conn, user).await?;
         self.refusals.forget(&LoginName::all_of(user));
         Ok(())
@@ -135,7 +135,7 @@ impl Accounts {
     /// Locks an account for a change that its owner may make ten times an hour, and that is recorded as `kind`.
     pub(super) async fn begin_change(
         &self,
-        conn: &mut Connection,
+        conn: &mut Connection<'_>,
         user: &User,
         kind: EventKind,
         now: DateTime<Utc>,

@@ -52,9 +52,9 @@ impl Accounts {
             return Err(self.refuse(refused(), &attempt, request).await);
         };
         let session = NewSession::new(&self.session_config, request.client.clone(), is_remembered, request.at);
-        let began = self.transaction(async |conn| begin_session(conn, &session, user, &attempt, request).await);
-        if !began.await? {
-            return Err(self.refuse(refused(), &attempt, request).await);
+        match self.transaction(async |conn| begin_session(conn, &session, user, &attempt, request).await).await {
+            Err(Error::Outdated) => return Err(self.refuse(refused(), &attempt, request).await),
+            began => began?,
         }
         if !parameters.is_current(self.bcrypt_cost) {
             self.renew_hash(user, password).await;
@@ -108,19 +108,23 @@ impl Accounts {
     }
 }
 
-/// The one way in which sessions begin: inserts the session, forgets the failures, records the event. `false` if the
-/// account was disabled, or its credentials changed meanwhile.
+/// The one way in which sessions begin: inserts the session, forgets the failures, records the event. All of it in one
+/// round trip, so it is undone if the account was disabled, or its credentials changed meanwhile: [`Error::Outdated`].
 async fn begin_session(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     session: &NewSession,
     user: &User,
     attempt: &Attempt,
     request: &RequestContext,
-) -> Result<bool, Error> {
-    if !session::store::insert(conn, session, user).await? {
-        return Ok(false);
+) -> Result<(), Error> {
+    let [mut first, mut second, mut third] = [*conn; 3];
+    let (inserted, finished, recorded) = tokio::join!(biased;
+        session::store::insert(&mut first, session, user),
+        attempt.finish(&mut second, user, request.at),
+        audit::record(&mut third, user.id(), EventKind::SignedIn, Actor::Owner(request), request.at));
+    if !inserted? {
+        return Err(Error::Outdated);
     }
-    attempt.finish(conn, user, request.at).await?;
-    audit::record(conn, user.id(), EventKind::SignedIn, Actor::Owner(request), request.at).await?;
-    Ok(true)
+    finished?;
+    Ok(recorded?)
 }

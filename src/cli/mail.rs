@@ -10,7 +10,7 @@ use strum::IntoStaticStr;
 use uuid::Uuid;
 use vestibule::config::{Config, MailTransport, Settings};
 use vestibule::mail::status::{self, MailStatus};
-use vestibule::mail::{Delivery, MailKind, TemplateVariables, diagnose};
+use vestibule::mail::{self, Delivery, MailKind, TemplateVariables, diagnose};
 use vestibule::request::{Client, RequestContext};
 use vestibule::server;
 use vestibule::user::Email;
@@ -103,11 +103,14 @@ impl Command {
                 let status = found.ok_or_else(|| anyhow!("there is no mail {id}"))?;
                 print(if json { as_json(&status)? } else { details(&status) })
             }
-            Self::Retry { id, .. } => match (db.run(async |conn| status::retry(conn, id, Utc::now()).await).await?, id)
-            {
-                (0, Some(id)) => bail!("there is no unsent mail {id}"),
-                (count, _) => print(format!("{count} to be tried again now\n")),
-            },
+            Self::Retry { id, .. } => {
+                let retried = db.run(async |conn| status::retry(conn, id, Utc::now()).await).await?;
+                mail::notify(&db).await;
+                match (retried, id) {
+                    (0, Some(id)) => bail!("there is no unsent mail {id}"),
+                    (count, _) => print(format!("{count} to be tried again now\n")),
+                }
+            }
             Self::Test { .. } => Ok(()),
         }
     }

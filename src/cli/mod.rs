@@ -58,6 +58,9 @@ impl Cli {
     }
 }
 
+/// The database connections of a command.
+const CONNECTIONS: usize = 4;
+
 fn serve(settings: &Settings) -> anyhow::Result<()> {
     server::start_log(&settings.rust_log, Target::Stderr)?;
     runtime()?.block_on(async {
@@ -71,7 +74,7 @@ fn migrate(settings: &Settings) -> anyhow::Result<()> {
     server::start_log(&settings.rust_log, Target::Stderr)?;
     runtime()?.block_on(async {
         let (url, _embedded) = server::admin_database(settings)?;
-        let applied = Db::new(&url)?.migrate().await?;
+        let applied = Db::new(&url, CONNECTIONS)?.migrate().await?;
         match applied.as_slice() {
             [] => log::info!("the database is up to date"),
             applied => log::info!("migrated the database: {}", applied.join(", ")),
@@ -83,7 +86,7 @@ fn migrate(settings: &Settings) -> anyhow::Result<()> {
 /// The migrated database of the settings, beside a running service. The embedded one lives as long as the second value.
 async fn open_database(settings: &Settings) -> anyhow::Result<(Db, Option<DevPostgres>)> {
     let (url, embedded) = server::admin_database(settings)?;
-    let db = Db::new(&url)?;
+    let db = Db::new(&url, CONNECTIONS)?;
     db.migrate().await?;
     Ok((db, embedded))
 }

@@ -31,6 +31,10 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = database_url)]
     pub database_url: Option<Secret>,
 
+    /// Connections to the database that one instance opens at most
+    #[arg(long, env, value_name = "N", default_value = "16", value_parser = value::connections())]
+    pub database_connections: u16,
+
     /// Folder with the programs of an installed PostgreSQL, to use for the embedded one
     #[arg(long, env, value_name = "DIR")]
     pub postgres_bin_dir: Option<PathBuf>,

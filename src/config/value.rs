@@ -173,6 +173,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a number of database connections: some send mails, one listens, and requests need several.
+pub fn connections() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(8..=1000)
+}
+
 /// Reads how often something may be done.
 pub fn limit() -> clap::builder::RangedI64ValueParser<i32> {
     clap::value_parser!(i32).range(1..=1_000_000)

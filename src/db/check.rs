@@ -15,7 +15,7 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`].
     pub async fn check(&self) -> Result<(), DbError> {
-        let ask = async |conn: &mut Connection| {
+        let ask = async |conn: &mut Connection<'_>| {
             // Not `sql_query`, whose statements are not kept for the next time.
             diesel::select(1.into_sql::<Integer>()).execute(conn).await.map_err(DbError::from)
         };

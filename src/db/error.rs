@@ -8,6 +8,9 @@ pub enum DbError {
     /// The database is away, slow or read-only. Trying again later helps.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// It is no database that the service can use.
+    #[error("DATABASE_URL: {0}")]
+    Unsupported(String),
     /// A constraint refused the change.
     #[error("refused by constraint {0}")]
     Constraint(String),

@@ -3,12 +3,15 @@
 //! The database decides: what must be unique is a constraint, what works once is a row count. All work has a deadline, so
 //! that a database that is away, slow or frozen becomes an error within seconds and never a queue.
 
+mod cached;
 mod check;
+mod engine;
 mod error;
 mod migrate;
 mod pool;
 pub mod schema;
 
+pub use cached::cached;
 pub use error::DbError;
 pub use migrate::MIGRATIONS;
 pub use pool::{Connection, Db, in_limited_time};
@@ -16,14 +19,14 @@ pub use pool::{Connection, Db, in_limited_time};
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 use diesel::sql_types::{BigInt, Timestamptz};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
 /// How many rows a clean-up deletes at once: that many take milliseconds and block no request.
 const DELETE_BATCH: i64 = 1000;
 
 /// Deletes some of the rows of `table` for which `condition` holds, in which `$1` is `at`. Returns how many.
 pub async fn delete_batch(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     table: &str,
     condition: &str,
     at: DateTime<Utc>,
@@ -31,4 +34,16 @@ pub async fn delete_batch(
     let statement =
         format!("delete from {table} where ctid = any(array(select ctid from {table} where {condition} limit $2))");
     diesel::sql_query(statement).bind::<Timestamptz, _>(at).bind::<BigInt, _>(DELETE_BATCH).execute(conn).await
+}
+
+/// Runs `work`, a part of a transaction that is rolled back alone if it fails.
+pub async fn in_savepoint<T>(
+    conn: &mut Connection<'_>,
+    work: impl AsyncFnOnce(&mut Connection<'_>) -> QueryResult<T>,
+) -> QueryResult<T> {
+    conn.batch_execute("savepoint part").await?;
+    let result = work(conn).await;
+    let end = if result.is_ok() { "release savepoint part" } else { "rollback to savepoint part" };
+    conn.batch_execute(end).await?;
+    result
 }

@@ -10,7 +10,7 @@ use deadpool::managed::{Object, Timeouts};
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, TransactionManager as _};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
@@ -20,16 +20,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cause::with_causes;
 
 use super::error::is_lost_statement;
-use super::{DbError, migrate};
+use super::{DbError, engine, migrate};
 
-/// The connection that queries take.
-pub type Connection = AsyncPgConnection;
+/// The connection that queries take. It can be copied: statements that are sent through several copies at once, by
+/// `tokio::join!(biased; …)`, run in that order, and all their answers arrive in one round trip.
+pub type Connection<'a> = &'a AsyncPgConnection;
 
-type Manager = AsyncDieselConnectionManager<Connection>;
-type Transactions = <Connection as diesel_async::AsyncConnection>::TransactionManager;
+type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
 
-/// The largest number of connections of requests. Work on the database is short; hashing, which is slow, holds none.
-const POOL_SIZE: usize = 12;
 /// How long getting a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the work of one request may take, including getting connections: callers get an answer within 5 s.
@@ -55,7 +53,7 @@ pub async fn in_limited_time<F: Future>(request: F) -> F::Output {
 /// The database.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<Connection>,
+    pool: Pool<AsyncPgConnection>,
     url: String,
     migrated: watch::Sender<bool>,
     /// Held by the one check that uses two connections.
@@ -81,14 +79,14 @@ impl Drop for Lease {
 }
 
 impl Db {
-    /// A pool for the PostgreSQL at `url`, which connects when it is first used. The runtime that this is called on drives
-    /// the connections, whichever thread uses them.
+    /// A pool of up to `size` connections to the PostgreSQL at `url`, which connects when it is first used. The runtime that
+    /// this is called on drives the connections, whichever thread uses them.
     ///
     /// # Errors
     /// A URL that cannot be read, or a platform without a certificate store.
-    pub fn new(url: &str) -> Result<Self, DbError> {
+    pub fn new(url: &str, size: usize) -> Result<Self, DbError> {
         Ok(Self {
-            pool: pool(url, POOL_SIZE)?,
+            pool: pool(url, size)?,
             url: url.to_owned(),
             migrated: watch::Sender::new(false),
             checking: Arc::default(),
@@ -106,8 +104,9 @@ impl Db {
     /// Runs pending migrations; of several instances that start together, one does.
     ///
     /// # Errors
-    /// The database is away, or a migration fails (it is rolled back).
+    /// The database is away or [`DbError::Unsupported`], or a migration fails (it is rolled back).
     pub async fn migrate(&self) -> Result<Vec<String>, DbError> {
+        engine::check(self.connect_alone().await?, self.connect_alone().await?).await?;
         let applied = migrate::run(self.connect_alone().await?).await?;
         self.migrated.send_replace(true);
         Ok(applied)
@@ -117,7 +116,7 @@ impl Db {
     ///
     /// # Errors
     /// The database is away.
-    pub async fn connect_alone(&self) -> Result<Connection, DbError> {
+    pub async fn connect_alone(&self) -> Result<AsyncPgConnection, DbError> {
         connect_plainly(&self.url, tls_config()?).await.map_err(unavailable)
     }
 
@@ -132,7 +131,7 @@ impl Db {
     ///
     /// # Errors
     /// Those of `work`, and [`DbError::Unavailable`] when the database is away or the work takes more than 4.5 s.
-    pub async fn run<T, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>) -> Result<T, DbError>
+    pub async fn run<T, E>(&self, work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, E>) -> Result<T, DbError>
     where
         E: Into<DbError> + Display,
     {
@@ -142,7 +141,7 @@ impl Db {
     /// Runs `work`, and closes the connection if it `is_usable` no more.
     async fn run_and_keep_if<T, E>(
         &self,
-        work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>,
+        work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, E>,
         is_usable: impl FnOnce(&Result<T, E>) -> bool,
     ) -> Result<T, DbError>
     where
@@ -162,7 +161,7 @@ impl Db {
     async fn run_until<T, E>(
         &self,
         deadline: Instant,
-        work: impl AsyncFnOnce(&mut Connection) -> Result<T, E>,
+        work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, E>,
         is_usable: impl FnOnce(&Result<T, E>) -> bool,
     ) -> Result<T, DbError>
     where
@@ -173,11 +172,11 @@ impl Db {
             Ok(Err(error)) => return Err(unavailable(error)),
             Err(_) => return Err(DbError::Unavailable("no connection in time".into())),
         };
-        let mut lease = Lease(Some(connection));
-        let Some(connection) = lease.0.as_mut() else {
+        let lease = Lease(Some(connection));
+        let Some(connection) = lease.0.as_deref() else {
             return Err(DbError::Unavailable("no connection".into()));
         };
-        match timeout_at(deadline, work(connection)).await {
+        match timeout_at(deadline, work(&mut &*connection)).await {
             Ok(result) => {
                 if is_usable(&result) {
                     lease.give_back();
@@ -196,30 +195,33 @@ impl Db {
     ///
     /// # Errors
     /// Those of `work`, and as [`Db::run`].
-    pub async fn transaction<T, F, E>(&self, work: impl AsyncFnOnce(&mut Connection) -> Result<T, F>) -> Result<T, E>
+    pub async fn transaction<T, F, E>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection<'_>) -> Result<T, F>,
+    ) -> Result<T, E>
     where
         F: Into<E> + Display,
         E: From<DbError>,
     {
-        let in_transaction = async |connection: &mut Connection| {
-            Transactions::begin_transaction(connection).await?;
-            let result = work(connection).await;
-            match &result {
-                Ok(_) => Transactions::commit_transaction(connection).await?,
-                // The first error is the one that matters; a connection that cannot roll back is not reused.
-                Err(_) => drop(Transactions::rollback_transaction(connection).await),
-            }
-            Ok::<_, diesel::result::Error>(result)
+        let in_transaction = async |conn: &mut Connection<'_>| {
+            // The work's first statement does not wait for this to be answered.
+            let (mut beginning, mut working) = (*conn, *conn);
+            let (begun, result) = tokio::join!(biased; beginning.batch_execute("begin"), work(&mut working));
+            begun?;
+            let ended = conn.batch_execute(if result.is_ok() { "commit" } else { "rollback" }).await;
+            // Of two errors, the first one is the one that matters.
+            if result.is_ok() { ended.map(|()| (result, true)) } else { Ok((result, ended.is_ok())) }
         };
-        let is_usable = |done: &Result<Result<T, F>, _>| match done {
-            Ok(result) => keeps_statements(result),
-            Err(_) => keeps_statements(done),
+        let is_usable = |done: &diesel::QueryResult<(Result<T, F>, bool)>| match done {
+            Ok((result, is_ended)) => *is_ended && keeps_statements(result),
+            // The transaction may be open.
+            Err(_) => false,
         };
-        self.run_and_keep_if(in_transaction, is_usable).await?.map_err(Into::into)
+        self.run_and_keep_if(in_transaction, is_usable).await?.0.map_err(Into::into)
     }
 }
 
-fn pool(url: &str, size: usize) -> Result<Pool<Connection>, DbError> {
+fn pool(url: &str, size: usize) -> Result<Pool<AsyncPgConnection>, DbError> {
     parse(url)?;
     let tls = tls_config()?;
     let runtime = Handle::current();
@@ -259,8 +261,7 @@ fn tls_config() -> Result<rustls::ClientConfig, DbError> {
     Ok(rustls::ClientConfig::builder().with_platform_verifier().map_err(unavailable)?.with_no_client_auth())
 }
 
-async fn connect(url: &str, tls: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
-    use diesel_async::SimpleAsyncConnection as _;
+async fn connect(url: &str, tls: rustls::ClientConfig) -> Result<AsyncPgConnection, ConnectionError> {
     let mut connection = connect_plainly(url, tls).await?;
     // Only a superuser may set lc_messages. Without it, errors are recognised only if their texts are English.
     if connection.batch_execute(&format!("{CONNECTION_SETTINGS}; set lc_messages = 'C'")).await.is_err() {
@@ -269,14 +270,14 @@ async fn connect(url: &str, tls: rustls::ClientConfig) -> Result<Connection, Con
     Ok(connection)
 }
 
-async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
+async fn connect_plainly(url: &str, tls: rustls::ClientConfig) -> Result<AsyncPgConnection, ConnectionError> {
     let bad = |error: String| ConnectionError::BadConnection(error);
     let config = parse(url).map_err(|error| bad(error.to_string()))?;
     let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
     // The limit in the configuration ends when TCP is connected; a server can stay silent after that.
     let connecting = timeout(CONNECT_TIMEOUT, config.connect(tls)).await.map_err(|_| bad("no greeting".into()))?;
     let (client, connection) = connecting.map_err(|error| bad(with_causes(&error)))?;
-    Connection::try_from_client_and_connection(client, connection).await
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 
 fn unavailable(error: impl std::error::Error) -> DbError {

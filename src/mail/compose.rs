@@ -140,7 +140,7 @@ impl MailerParts {
 }
 
 async fn find_recipient(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     kind: MailKind,
     mail: &OutboxMail,
 ) -> QueryResult<Result<Recipient, Dropped>> {
@@ -166,7 +166,7 @@ impl Recipient {
 
 /// To the owner of the address, if it has one and a stranger registered it; else to the reader of the mailbox. The link
 /// serves every registration of the address, so one mail is enough for all.
-async fn confirm_email(conn: &mut Connection, canonical: &str) -> QueryResult<Result<Recipient, Dropped>> {
+async fn confirm_email(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<Result<Recipient, Dropped>> {
     let accounts = users::list_of_address(conn, canonical).await?;
     let Some(newest) = accounts.iter().find(|user| !user.is_confirmed() && !user.is_disabled()) else {
         return Ok(Err(NOTHING_TO_CONFIRM));
@@ -184,7 +184,7 @@ async fn confirm_email(conn: &mut Connection, canonical: &str) -> QueryResult<Re
 }
 
 /// How the account was registered: what the person who signed up will recognise, also if a stranger asked for the mail.
-async fn registration(conn: &mut Connection, user: &User) -> QueryResult<MailOrigin> {
+async fn registration(conn: &mut Connection<'_>, user: &User) -> QueryResult<MailOrigin> {
     let Some(event) = audit::find_registration(conn, user.id()).await? else {
         return Ok(MailOrigin { at: user.created_at, client: None });
     };
@@ -193,7 +193,7 @@ async fn registration(conn: &mut Connection, user: &User) -> QueryResult<MailOri
 }
 
 /// To the owner of the address, else to the newest registration: the link confirms the address as well.
-async fn reset_password(conn: &mut Connection, canonical: &str) -> QueryResult<Result<Recipient, Dropped>> {
+async fn reset_password(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<Result<Recipient, Dropped>> {
     let accounts = users::list_of_address(conn, canonical).await?;
     let Some(user) = accounts.into_iter().next().filter(|user| !user.is_disabled()) else {
         return Ok(Err(NO_ACCOUNT));
@@ -203,7 +203,7 @@ async fn reset_password(conn: &mut Connection, canonical: &str) -> QueryResult<R
     Ok(Ok(Recipient { link, ..Recipient::new(MailKind::ResetPassword, &user.email) }))
 }
 
-async fn change_email(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
+async fn change_email(conn: &mut Connection<'_>, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
     let Some(change) = find_change(conn, mail).await? else { return Ok(Err(NO_CHANGE)) };
     if change.confirmed_at.is_some() {
         return Ok(Err(NOTHING_TO_CONFIRM));
@@ -221,7 +221,7 @@ async fn change_email(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<R
 }
 
 /// The notice outlives the account; then there is nothing left to undo.
-async fn email_change_notice(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
+async fn email_change_notice(conn: &mut Connection<'_>, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
     let recipient = Recipient::new(MailKind::EmailChangeNotice, &mail.address);
     Ok(match find_change(conn, mail).await? {
         Some(change) => {
@@ -233,7 +233,7 @@ async fn email_change_notice(conn: &mut Connection, mail: &OutboxMail) -> QueryR
     })
 }
 
-async fn email_change_undone(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
+async fn email_change_undone(conn: &mut Connection<'_>, mail: &OutboxMail) -> QueryResult<Result<Recipient, Dropped>> {
     let change = match mail.email_change_id {
         Some(id) => email_changes::find(conn, id).await?,
         None => None,
@@ -243,7 +243,7 @@ async fn email_change_undone(conn: &mut Connection, mail: &OutboxMail) -> QueryR
 }
 
 /// The change that a mail is about, unless it was undone or replaced.
-async fn find_change(conn: &mut Connection, mail: &OutboxMail) -> QueryResult<Option<EmailChange>> {
+async fn find_change(conn: &mut Connection<'_>, mail: &OutboxMail) -> QueryResult<Option<EmailChange>> {
     match mail.email_change_id {
         Some(id) => Ok(email_changes::find(conn, id).await?.filter(|change| change.undone_at.is_none())),
         None => Ok(None),
@@ -255,7 +255,7 @@ fn link_to(purpose: Purpose, change: &EmailChange) -> LinkTo {
 }
 
 /// Records for the owner that a link was asked for, once it is sent: requests that cause no mail leave nothing behind.
-pub(super) async fn record_reset(conn: &mut Connection, user_id: UserId, mail: &OutboxMail) -> QueryResult<()> {
+pub(super) async fn record_reset(conn: &mut Connection<'_>, user_id: UserId, mail: &OutboxMail) -> QueryResult<()> {
     // It was read before, to write the mail.
     let Ok(request) = serde_json::from_value::<RequestContext>(mail.request_context.clone()) else {
         return Ok(());

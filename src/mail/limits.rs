@@ -63,7 +63,7 @@ impl Budget {
 /// Takes a mail of this kind out of the budget of its address, or returns when it may be sent. The first attempt
 /// at a mail pays for all. Belongs in one transaction.
 pub(super) async fn pay(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     mail: &OutboxMail,
     canonical: &str,
     kind: MailKind,
@@ -86,7 +86,7 @@ pub(super) async fn pay(
 }
 
 /// The budget, locked until the transaction ends; a full one for a new address.
-async fn lock(conn: &mut Connection, mailbox: &str, kind: MailKind, now: DateTime<Utc>) -> QueryResult<Budget> {
+async fn lock(conn: &mut Connection<'_>, mailbox: &str, kind: MailKind, now: DateTime<Utc>) -> QueryResult<Budget> {
     let (sent_at, full_at) = diesel::insert_into(mail_budgets::table)
         .values((
             mail_budgets::mailbox.eq(mailbox),

@@ -8,8 +8,8 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::db::Connection;
 use crate::db::schema::outbox;
+use crate::db::{self, Connection};
 use crate::request::RequestContext;
 use crate::user::{Address, User, UserId};
 
@@ -17,9 +17,6 @@ use super::MailKind;
 
 /// No mail waits or is claimed for so long: of two mails to an address, one waits for the other.
 const LONGEST_WAIT: Duration = Duration::hours(24);
-
-/// The channel on which instances tell each other that the outbox has changed.
-pub const CHANNEL: &str = "vestibule_mails";
 
 /// A mail to queue.
 #[derive(Clone, Debug)]
@@ -70,7 +67,7 @@ pub struct OutboxMail {
 }
 
 /// Queues a mail.
-pub async fn insert(conn: &mut Connection, mail: NewMail<'_>, request: &RequestContext) -> QueryResult<()> {
+pub async fn insert(conn: &mut Connection<'_>, mail: NewMail<'_>, request: &RequestContext) -> QueryResult<()> {
     diesel::insert_into(outbox::table)
         .values((
             outbox::id.eq(Uuid::now_v7()),
@@ -88,18 +85,18 @@ pub async fn insert(conn: &mut Connection, mail: NewMail<'_>, request: &RequestC
         ))
         .execute(conn)
         .await?;
-    notify(conn).await
+    Ok(())
 }
 
 /// Queues a mail that anybody can ask for. One waits per address and kind, whether the address has an account or not: the
 /// worker finds that out. So neither the work here nor its time tells who has an account.
 pub async fn ask(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     kind: MailKind,
     address: Address<'_>,
     request: &RequestContext,
 ) -> QueryResult<()> {
-    diesel::sql_query(
+    let statement = diesel::sql_query(
         "insert into outbox (id, address, canonical, kind, request_context, state, queued_at, due_at, attempts, \
          waits_for_server) values ($1, $2, $3, $4, $5, 'queued', $6, $6, 0, false) \
          on conflict (canonical, kind) where state = 'queued' and user_id is null \
@@ -110,10 +107,8 @@ pub async fn ask(
     .bind::<Text, _>(address.canonical)
     .bind::<Text, _>(kind.name())
     .bind::<Jsonb, _>(as_json(request)?)
-    .bind::<Timestamptz, _>(request.at)
-    .execute(conn)
-    .await?;
-    notify(conn).await
+    .bind::<Timestamptz, _>(request.at);
+    db::cached(statement).execute(conn).await.map(drop)
 }
 
 fn as_json(request: &RequestContext) -> QueryResult<Value> {
@@ -121,7 +116,7 @@ fn as_json(request: &RequestContext) -> QueryResult<Value> {
 }
 
 /// Keeps the notices that wait for an account that is being deleted: its owner must hear of what happened before.
-pub async fn detach_notices(conn: &mut Connection, user_id: UserId) -> QueryResult<usize> {
+pub async fn detach_notices(conn: &mut Connection<'_>, user_id: UserId) -> QueryResult<usize> {
     let waiting = outbox::table
         .filter(outbox::user_id.eq(user_id.0))
         .filter(outbox::state.eq("queued"))
@@ -130,7 +125,7 @@ pub async fn detach_notices(conn: &mut Connection, user_id: UserId) -> QueryResu
 }
 
 /// Deletes the records of mails that were asked for with an address.
-pub async fn delete_asked(conn: &mut Connection, canonical: &str) -> QueryResult<usize> {
+pub async fn delete_asked(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<usize> {
     let done = outbox::table
         .filter(outbox::canonical.eq(canonical))
         .filter(outbox::user_id.is_null())
@@ -138,21 +133,16 @@ pub async fn delete_asked(conn: &mut Connection, canonical: &str) -> QueryResult
     diesel::delete(done).execute(conn).await
 }
 
-/// Wakes the workers of all instances when the transaction commits.
-pub(super) async fn notify(conn: &mut Connection) -> QueryResult<()> {
-    diesel::sql_query("select pg_notify($1, '')").bind::<Text, _>(CHANNEL).execute(conn).await.map(drop)
-}
-
 /// Claims up to `limit` mails that are due, the earliest first, until `until`. A claim that ends without a result, because
 /// its instance was killed, can be taken over, and so can a mail whose times lie further ahead than they can be: a clock was
 /// wrong. Kinds that only a later version knows are left to it: both run while instances are being replaced.
 pub async fn claim(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
     limit: i32,
 ) -> QueryResult<Vec<OutboxMail>> {
-    diesel::sql_query(
+    let statement = diesel::sql_query(
         "with claimed as ( \
              update outbox set claimed_until = $2, attempts = attempts + 1, is_asked_again = false \
              where id in (select id from outbox where state = 'queued' and kind = any($4) \
@@ -167,28 +157,26 @@ pub async fn claim(
     .bind::<Timestamptz, _>(until)
     .bind::<Integer, _>(limit)
     .bind::<Array<Text>, _>(MailKind::names())
-    .bind::<Timestamptz, _>(now + LONGEST_WAIT)
-    .load(conn)
-    .await
+    .bind::<Timestamptz, _>(now + LONGEST_WAIT);
+    db::cached(statement).load(conn).await
 }
 
 /// When the next mail becomes due, or its claim ends.
-pub async fn next_due_at(conn: &mut Connection) -> QueryResult<Option<DateTime<Utc>>> {
+pub async fn next_due_at(conn: &mut Connection<'_>) -> QueryResult<Option<DateTime<Utc>>> {
     #[derive(QueryableByName)]
     struct Next {
         #[diesel(sql_type = Nullable<Timestamptz>)]
         at: Option<DateTime<Utc>>,
     }
-    let next: Next = diesel::sql_query(
+    let statement = diesel::sql_query(
         "select min(greatest(due_at, claimed_until)) as at from outbox where state = 'queued' and kind = any($1)",
     )
-    .bind::<Array<Text>, _>(MailKind::names())
-    .get_result(conn)
-    .await?;
+    .bind::<Array<Text>, _>(MailKind::names());
+    let next: Next = db::cached(statement).get_result(conn).await?;
     Ok(next.at)
 }
 
-pub async fn extend_claim(conn: &mut Connection, mail: &mut OutboxMail, until: DateTime<Utc>) -> QueryResult<()> {
+pub async fn extend_claim(conn: &mut Connection<'_>, mail: &mut OutboxMail, until: DateTime<Utc>) -> QueryResult<()> {
     if diesel::update(claimed(mail)).set(outbox::claimed_until.eq(until)).execute(conn).await? == 1 {
         mail.claimed_until = until;
     }
@@ -197,7 +185,12 @@ pub async fn extend_claim(conn: &mut Connection, mail: &mut OutboxMail, until: D
 
 /// Ends a mail that was sent, or is not needed. If it was asked for again meanwhile, it is queued once more: what they
 /// did just before may have come too late for this one.
-pub async fn set_sent(conn: &mut Connection, mail: &OutboxMail, now: DateTime<Utc>, reply: &str) -> QueryResult<usize> {
+pub async fn set_sent(
+    conn: &mut Connection<'_>,
+    mail: &OutboxMail,
+    now: DateTime<Utc>,
+    reply: &str,
+) -> QueryResult<usize> {
     let again: Option<bool> = claimed(mail).select(outbox::is_asked_again).for_update().first(conn).await.optional()?;
     let sent = Changes { state: Some("sent"), sent_at: Some(now), last_reply: Some(reply), ..Changes::default() };
     let ended = end_claim(conn, mail, sent).await?;
@@ -218,42 +211,38 @@ pub async fn set_sent(conn: &mut Connection, mail: &OutboxMail, now: DateTime<Ut
 }
 
 /// Deletes a mail that was asked for with an address that has no account, so that nothing remains of the address.
-pub async fn forget(conn: &mut Connection, mail: &OutboxMail, now: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn forget(conn: &mut Connection<'_>, mail: &OutboxMail, now: DateTime<Utc>) -> QueryResult<usize> {
     let ended = set_sent(conn, mail, now, "").await?;
     diesel::delete(outbox::table.find(mail.id).filter(outbox::state.eq("sent"))).execute(conn).await?;
     Ok(ended)
 }
 
-pub async fn set_failed(conn: &mut Connection, mail: &OutboxMail, reason: &str) -> QueryResult<usize> {
+pub async fn set_failed(conn: &mut Connection<'_>, mail: &OutboxMail, reason: &str) -> QueryResult<usize> {
     let failed = Changes { state: Some("failed"), last_reply: Some(reason), ..Changes::default() };
     end_claim(conn, mail, failed).await
 }
 
 /// Has a mail tried again at `due_at`, or, if it `waits_for_server`, as soon as the mail server is back.
 pub async fn set_delayed(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     mail: &OutboxMail,
     due_at: DateTime<Utc>,
     reply: &str,
     waits_for_server: bool,
 ) -> QueryResult<usize> {
-    if waits_for_server {
-        // Another instance may reach the server, and sleeps because this mail was claimed.
-        notify(conn).await?;
-    }
     let due_at = Some(due_at);
     let waits_for_server = Some(waits_for_server);
     end_claim(conn, mail, Changes { due_at, waits_for_server, last_reply: Some(reply), ..Changes::default() }).await
 }
 
 /// Has a mail wait until the limits of its address permit it. That was no attempt.
-pub async fn set_postponed(conn: &mut Connection, mail: &OutboxMail, due_at: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn set_postponed(conn: &mut Connection<'_>, mail: &OutboxMail, due_at: DateTime<Utc>) -> QueryResult<usize> {
     let attempts = Some(mail.attempts - 1);
     end_claim(conn, mail, Changes { due_at: Some(due_at), attempts, ..Changes::default() }).await
 }
 
 /// Makes all mails due that wait for the mail server.
-pub async fn set_due_after_outage(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn set_due_after_outage(conn: &mut Connection<'_>, now: DateTime<Utc>) -> QueryResult<usize> {
     let waiting = outbox::table.filter(outbox::state.eq("queued")).filter(outbox::waits_for_server);
     diesel::update(waiting).set((outbox::due_at.eq(now), outbox::waits_for_server.eq(false))).execute(conn).await
 }
@@ -270,7 +259,7 @@ struct Changes<'a> {
     last_reply: Option<&'a str>,
 }
 
-async fn end_claim(conn: &mut Connection, mail: &OutboxMail, changes: Changes<'_>) -> QueryResult<usize> {
+async fn end_claim(conn: &mut Connection<'_>, mail: &OutboxMail, changes: Changes<'_>) -> QueryResult<usize> {
     diesel::update(claimed(mail)).set((changes, outbox::claimed_until.eq(None::<DateTime<Utc>>))).execute(conn).await
 }
 

@@ -48,7 +48,7 @@ macro_rules! columns {
 }
 
 /// The newest mails, in one state or in all.
-pub async fn list(conn: &mut Connection, state: Option<&str>, limit: i64) -> QueryResult<Vec<MailStatus>> {
+pub async fn list(conn: &mut Connection<'_>, state: Option<&str>, limit: i64) -> QueryResult<Vec<MailStatus>> {
     let mut query = outbox::table.select(columns!()).order(outbox::id.desc()).into_boxed();
     if let Some(state) = state {
         query = query.filter(outbox::state.eq(state));
@@ -59,7 +59,7 @@ pub async fn list(conn: &mut Connection, state: Option<&str>, limit: i64) -> Que
 /// The newest mails of an account and of those that were asked for with its address, or the newest `before` one of them, the
 /// newest first.
 pub async fn list_of(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     before: Option<Uuid>,
     limit: i64,
@@ -71,12 +71,12 @@ pub async fn list_of(
     mails.select(columns!()).order(outbox::id.desc()).limit(limit).load(conn).await
 }
 
-pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<MailStatus>> {
+pub async fn find(conn: &mut Connection<'_>, id: Uuid) -> QueryResult<Option<MailStatus>> {
     outbox::table.filter(outbox::id.eq(id)).select(columns!()).first(conn).await.optional()
 }
 
 /// Queues a mail that was not sent, or without an `id` all that failed, as if they were new. Returns how many.
-pub async fn retry(conn: &mut Connection, id: Option<Uuid>, now: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn retry(conn: &mut Connection<'_>, id: Option<Uuid>, now: DateTime<Utc>) -> QueryResult<usize> {
     let mut wanted = outbox::table.select(outbox::id).filter(outbox::state.ne("sent")).into_boxed();
     wanted = match id {
         Some(id) => wanted.filter(outbox::id.eq(id)),
@@ -102,6 +102,5 @@ pub async fn retry(conn: &mut Connection, id: Option<Uuid>, now: DateTime<Utc>) 
             changed => changed?,
         };
     }
-    super::outbox::notify(conn).await?;
     Ok(retried)
 }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::db::DbError;
@@ -17,7 +16,8 @@ use crate::user::UserId;
 use super::compose::{Composed, MailerParts, record_reset};
 use super::outbox::{self, OutboxMail};
 use super::smtp::CONNECTIONS;
-use super::{DeliveryError, MailTemplates, Mailbox, listen};
+use super::wake::{self, MailWaker};
+use super::{DeliveryError, MailTemplates, Mailbox};
 
 /// How long a claim lasts, and so how long a mail waits whose instance was killed.
 const CLAIM: chrono::Duration = chrono::Duration::seconds(20);
@@ -49,17 +49,6 @@ pub enum MailHealth {
 #[derive(Clone)]
 pub struct Mailer {
     inner: Arc<Inner>,
-}
-
-/// Wakes the worker. Call it after the transaction that queued a mail is committed: before, the worker would not see the
-/// mail. Without a worker, as in a command, it does nothing.
-#[derive(Clone, Default)]
-pub struct MailWaker(Arc<Notify>);
-
-impl MailWaker {
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
 }
 
 struct Inner {
@@ -116,8 +105,13 @@ impl Mailer {
     /// Delivers mails until the future is dropped. Those that are being sent then are sent again later.
     pub async fn run(&self) {
         self.inner.parts.db.wait_until_migrated().await;
-        let (deliveries, wake) = (LocalSet::new(), || self.inner.waker.wake());
-        tokio::join!(listen::run(&self.inner.parts.db, wake), deliveries.run_until(self.deliver()));
+        let Inner { parts, waker, .. } = &*self.inner;
+        let deliveries = LocalSet::new();
+        tokio::join!(
+            wake::listen(&parts.db, waker),
+            waker.tell_other_instances(&parts.db),
+            deliveries.run_until(self.deliver()),
+        );
     }
 
     /// Each delivery is a task of its own. If this loop polled them, one could not go on while the loop waits for the
@@ -148,7 +142,7 @@ impl Mailer {
             };
             tokio::select! {
                 Some(_) = in_progress.join_next() => {}
-                () = self.inner.waker.0.notified() => {}
+                () = self.inner.waker.here.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -234,20 +228,25 @@ impl Inner {
         }
     }
 
+    fn note_health(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Failed(DeliveryError::ServerAway(reason))
+                if !self.is_server_away.swap(true, Ordering::Relaxed) =>
+            {
+                log::warn!("the mail server accepts no mail, all mails wait for it: {reason}");
+            }
+            Outcome::Failed(DeliveryError::Refused(reason)) if !self.is_refused.swap(true, Ordering::Relaxed) => {
+                log::warn!("the mail server refuses a mail, and not because of its recipient: {reason}");
+            }
+            _ => {}
+        }
+    }
+
     /// Stores the outcome, for the admin and for the next attempt.
     async fn finish(&self, mail: &OutboxMail, outcome: Outcome) -> Result<(), DbError> {
         let now = self.parts.clock.now();
         let OutboxMail { id, kind, attempts, .. } = mail;
-        if let Outcome::Failed(DeliveryError::ServerAway(reason)) = &outcome
-            && !self.is_server_away.swap(true, Ordering::Relaxed)
-        {
-            log::warn!("the mail server accepts no mail, all mails wait for it: {reason}");
-        }
-        if let Outcome::Failed(DeliveryError::Refused(reason)) = &outcome
-            && !self.is_refused.swap(true, Ordering::Relaxed)
-        {
-            log::warn!("the mail server refuses a mail, and not because of its recipient: {reason}");
-        }
+        self.note_health(&outcome);
         let finished = self.parts.db.transaction(async |conn| match &outcome {
             Outcome::Sent { reply, reset_of } => {
                 log::info!("mail {id} ({kind}): {reply}");
@@ -282,7 +281,13 @@ impl Inner {
                 outbox::set_failed(conn, mail, &error.to_string()).await
             }
         });
-        finished.await.map(|_: usize| ())
+        let finished: Result<usize, DbError> = finished.await;
+        finished?;
+        if matches!(outcome, Outcome::Failed(DeliveryError::ServerAway(_))) {
+            // Another instance may reach the server, and sleeps because this mail was claimed.
+            self.waker.elsewhere.notify_one();
+        }
+        Ok(())
     }
 }
 

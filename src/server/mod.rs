@@ -44,6 +44,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_SECONDS: u64 = 30;
 /// How long a browser may cache a preflight.
 const PREFLIGHT_SECONDS: usize = 3600;
+/// The database connection that hears of mails that other instances queue.
+const LISTENING: usize = 1;
 /// How often a database that is away at start is tried again.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
@@ -94,7 +96,8 @@ impl Service {
         let address = listener.local_addr().map_err(failed)?;
         let config = Config::new(settings, address)?;
         let (url, embedded) = database(settings)?;
-        let db = Db::new(&url).map_err(StartError::Database)?;
+        let for_requests = usize::from(settings.database_connections) - MAIL_CONNECTIONS - LISTENING;
+        let db = Db::new(&url, for_requests).map_err(StartError::Database)?;
         let links = Links::new(&config.secret_key);
         let mailer = Mailer::new(MailerParts {
             db: db.with_own_connections(MAIL_CONNECTIONS).map_err(StartError::Database)?,
@@ -134,19 +137,18 @@ impl Service {
     /// Serves until SIGTERM or SIGINT (if `has_signals`), then finishes accepted requests.
     ///
     /// # Errors
-    /// The listener fails.
+    /// The listener fails, or the database cannot be used.
     pub async fn run(self, has_signals: bool) -> std::io::Result<()> {
         let Self { app, listener, embedded, .. } = self;
         let server = http_server(app.clone(), listener)?;
         if has_signals {
             stop::on_signal(app.stopping.clone(), server.handle())?;
         }
-        let background = async {
-            tokio::join!(migrate(&app.db), app.mailer.run(), cleanup::run(&app));
-        };
+        let background = async { tokio::join!(app.mailer.run(), cleanup::run(&app)) };
         tokio::select! {
             result = server => result?,
-            () = background => {}
+            Err(error) = migrate(&app.db) => return Err(std::io::Error::other(error)),
+            _ = background => {}
         }
         drop(embedded);
         Ok(())
@@ -223,11 +225,17 @@ fn cors(config: &Config) -> Condition<Cors> {
     Condition::new(!allowed.is_empty(), cors)
 }
 
-async fn migrate(db: &Db) {
+/// Migrates the database as soon as it is there.
+async fn migrate(db: &Db) -> Result<(), DbError> {
     loop {
         match db.migrate().await {
-            Ok(applied) if applied.is_empty() => return,
-            Ok(applied) => return log::info!("migrated the database: {}", applied.join(", ")),
+            Ok(applied) => {
+                if !applied.is_empty() {
+                    log::info!("migrated the database: {}", applied.join(", "));
+                }
+                return Ok(());
+            }
+            Err(error @ DbError::Unsupported(_)) => return Err(error),
             Err(error) => {
                 log::error!("the database cannot be migrated, trying again: {error}");
                 tokio::time::sleep(MIGRATE_AGAIN).await;

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Inet, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::db::Connection;
 use crate::db::schema::{sessions, users};
+use crate::db::{self, Connection};
 use crate::request::Client;
 use crate::token::Token;
 use crate::user::{User, UserId};
@@ -44,48 +44,55 @@ impl Session {
 
 /// Inserts a session for an account, and ends its oldest ones beyond `KEPT`. `false` if its credentials changed since
 /// `user` was read, or it is deleted or disabled: a sign-in must not survive a change of password that it did not see.
-pub async fn insert(conn: &mut Connection, session: &NewSession, user: &User) -> QueryResult<bool> {
+pub async fn insert(conn: &mut Connection<'_>, session: &NewSession, user: &User) -> QueryResult<bool> {
     let unchanged = users::table
         .find(user.id)
         .filter(users::credential_version.eq(user.credential_version))
         .filter(users::disabled_at.is_null())
-        .select(users::id)
         // Not only the key: a change of password then waits for this, or this for it, and sees the outcome.
-        .for_share()
-        .first::<Uuid>(conn)
-        .await
-        .optional()?;
-    if unchanged.is_none() {
-        return Ok(false);
-    }
-    diesel::insert_into(sessions::table)
-        .values((
-            sessions::id.eq(session.id),
-            sessions::token_sha256.eq(session.token.sha256().as_slice()),
-            sessions::user_id.eq(user.id),
-            sessions::created_at.eq(session.created_at),
-            sessions::last_seen_at.eq(session.created_at),
-            sessions::expires_at.eq(session.expires_at),
-            sessions::idle_seconds.eq(session.idle_seconds),
-            sessions::is_remembered.eq(session.is_remembered),
-            sessions::ip.eq(IpNet::from(session.client.ip)),
-            sessions::user_agent.eq(session.client.user_agent.as_deref()),
+        .for_share();
+    let insert = unchanged
+        .select((
+            session.id.into_sql::<SqlUuid>(),
+            session.token.sha256().to_vec().into_sql::<Binary>(),
+            users::id,
+            session.created_at.into_sql::<Timestamptz>(),
+            session.created_at.into_sql::<Timestamptz>(),
+            session.expires_at.into_sql::<Timestamptz>(),
+            session.idle_seconds.into_sql::<Integer>(),
+            session.is_remembered.into_sql::<Bool>(),
+            IpNet::from(session.client.ip).into_sql::<Inet>(),
+            session.client.user_agent.as_deref().into_sql::<Nullable<Text>>(),
         ))
-        .execute(conn)
-        .await?;
-    diesel::sql_query(
-        "delete from sessions where user_id = $1 \
-         and id <= (select id from sessions where user_id = $1 order by id desc offset $2 limit 1)",
-    )
-    .bind::<SqlUuid, _>(user.id)
-    .bind::<BigInt, _>(KEPT)
-    .execute(conn)
-    .await?;
-    Ok(true)
+        .insert_into(sessions::table)
+        .into_columns((
+            sessions::id,
+            sessions::token_sha256,
+            sessions::user_id,
+            sessions::created_at,
+            sessions::last_seen_at,
+            sessions::expires_at,
+            sessions::idle_seconds,
+            sessions::is_remembered,
+            sessions::ip,
+            sessions::user_agent,
+        ));
+    let surplus = db::cached(
+        diesel::sql_query(
+            "delete from sessions where user_id = $1 \
+             and id <= (select id from sessions where user_id = $1 order by id desc offset $2 limit 1)",
+        )
+        .bind::<SqlUuid, _>(user.id)
+        .bind::<BigInt, _>(KEPT),
+    );
+    let [mut first, mut second] = [*conn; 2];
+    let (inserted, ended) = tokio::join!(biased; insert.execute(&mut first), surplus.execute(&mut second));
+    let inserted = inserted?;
+    ended.map(|_| inserted == 1)
 }
 
 /// Gives a session a new token, and returns the session to hand over; `None` if it ended. The old token is dead.
-pub async fn rotate(conn: &mut Connection, id: Uuid, client: &Client) -> QueryResult<Option<NewSession>> {
+pub async fn rotate(conn: &mut Connection<'_>, id: Uuid, client: &Client) -> QueryResult<Option<NewSession>> {
     let token = Token::random();
     let rotated: Option<Session> = diesel::update(sessions::table.find(id))
         .set(sessions::token_sha256.eq(token.sha256().as_slice()))
@@ -107,7 +114,7 @@ pub async fn rotate(conn: &mut Connection, id: Uuid, client: &Client) -> QueryRe
 /// The living session of this token with its account. Records that it was used. One round trip, and a second one once a
 /// minute, or ten times in its idle time.
 pub async fn find_and_touch(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     token: &Token,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<CurrentSession>> {
@@ -125,13 +132,14 @@ pub async fn find_and_touch(
     // A short idle time needs more precision, or a session in use would end.
     let precision = LAST_SEEN_PRECISION.min(Duration::seconds((session.idle_seconds / 10).into()));
     if now - session.last_seen_at >= precision {
-        diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now)).execute(conn).await?;
+        let touch = diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now));
+        db::cached(touch).execute(conn).await?;
     }
     Ok(Some(CurrentSession { session_id: session.id, user }))
 }
 
 /// The living sessions of an account, the newest first.
-pub async fn list(conn: &mut Connection, user_id: UserId, now: DateTime<Utc>) -> QueryResult<Vec<Session>> {
+pub async fn list(conn: &mut Connection<'_>, user_id: UserId, now: DateTime<Utc>) -> QueryResult<Vec<Session>> {
     let mut sessions: Vec<Session> = sessions::table
         .filter(sessions::user_id.eq(user_id.0))
         .filter(sessions::expires_at.gt(now))
@@ -143,19 +151,19 @@ pub async fn list(conn: &mut Connection, user_id: UserId, now: DateTime<Utc>) ->
     Ok(sessions)
 }
 
-pub async fn delete(conn: &mut Connection, token: &Token) -> QueryResult<usize> {
+pub async fn delete(conn: &mut Connection<'_>, token: &Token) -> QueryResult<usize> {
     let sha256 = token.sha256();
     diesel::delete(sessions::table.filter(sessions::token_sha256.eq(sha256.as_slice()))).execute(conn).await
 }
 
 /// Deletes one session of an account; `false` if the account has no such session.
-pub async fn delete_one(conn: &mut Connection, user_id: UserId, id: Uuid) -> QueryResult<bool> {
+pub async fn delete_one(conn: &mut Connection<'_>, user_id: UserId, id: Uuid) -> QueryResult<bool> {
     let session = sessions::table.find(id).filter(sessions::user_id.eq(user_id.0));
     Ok(diesel::delete(session).execute(conn).await? == 1)
 }
 
 /// Deletes the sessions of an account except the one to `keep`.
-pub async fn delete_all(conn: &mut Connection, user_id: UserId, keep: Option<Uuid>) -> QueryResult<usize> {
+pub async fn delete_all(conn: &mut Connection<'_>, user_id: UserId, keep: Option<Uuid>) -> QueryResult<usize> {
     let sessions = sessions::table.filter(sessions::user_id.eq(user_id.0));
     match keep {
         Some(id) => diesel::delete(sessions.filter(sessions::id.ne(id))).execute(conn).await,

@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Integer, Text, Timestamptz};
+use diesel::sql_types::{Array, Inet, Integer, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use ipnet::IpNet;
 use strum::IntoStaticStr;
 
 use crate::config::Limits;
-use crate::db::Connection;
-use crate::db::schema::client_throttles;
+use crate::db::{self, Connection};
 use crate::request::Client;
 
 use super::{Wait, wait_until};
@@ -60,7 +59,7 @@ struct Window {
 /// the caller rolls back, so that a try that was refused is not counted. A window that ends later than it can is over: the
 /// clock was wrong when it began.
 pub async fn count(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     client: &Client,
     actions: &[Action],
     limits: &Limits,
@@ -77,7 +76,7 @@ pub async fn count(
             ends.push(now + length);
         }
     }
-    let windows: Vec<Window> = diesel::sql_query(
+    let statement = diesel::sql_query(
         "with counted as (select client::inet, action, allowed, ends_at, n \
              from unnest($1, $2, $3, $4) with ordinality as counted (client, action, allowed, ends_at, n)), \
          windows as (insert into client_throttles as t (client, action, count, window_ends_at) \
@@ -94,23 +93,21 @@ pub async fn count(
     .bind::<Array<Text>, _>(names)
     .bind::<Array<Integer>, _>(allowed)
     .bind::<Array<Timestamptz>, _>(ends)
-    .bind::<Timestamptz, _>(now)
-    .load(conn)
-    .await?;
+    .bind::<Timestamptz, _>(now);
+    let windows: Vec<Window> = db::cached(statement).load(conn).await?;
     let exceeded = windows.iter().filter(|window| window.count > window.allowed);
     let wait = exceeded.map(|window| wait_until(window.window_ends_at, now)).max_by_key(|wait| wait.seconds);
     Ok(wait.map_or(Ok(()), Err))
 }
 
-/// No longer counts a try with a password as one that failed.
-pub(super) async fn take_back_failure(conn: &mut Connection, client: &Client) -> QueryResult<()> {
+/// No longer counts a try with a password as one that failed. Always in the same order, so that no two wait for each other.
+pub(super) async fn take_back_failure(conn: &mut Connection<'_>, client: &Client) -> QueryResult<()> {
     let networks: Vec<IpNet> = client.site().into_iter().chain([client.network()]).collect();
-    for network in networks {
-        diesel::update(client_throttles::table.find((network, Action::FailedSignIn.name())))
-            .filter(client_throttles::count.gt(0))
-            .set(client_throttles::count.eq(client_throttles::count - 1))
-            .execute(conn)
-            .await?;
-    }
-    Ok(())
+    let statement = diesel::sql_query(
+        "update client_throttles set count = count - 1 from (select client, action from client_throttles \
+         where client = any($1) and action = $2 and count > 0 order by client for update) counted \
+         where client_throttles.client = counted.client and client_throttles.action = counted.action",
+    );
+    let statement = statement.bind::<Array<Inet>, _>(networks).bind::<Text, _>(Action::FailedSignIn.name());
+    db::cached(statement).execute(conn).await.map(drop)
 }

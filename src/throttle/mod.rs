@@ -5,11 +5,13 @@
 //! spelling, in memory, or only for names that exist would be no limits, or would reveal who has an account.
 
 mod clients;
+mod failures;
 mod names;
 mod refusals;
 
 pub use clients::{Action, count};
-pub use names::{FAILURES_TTL, LOCKED_AT, LoginName, clear};
+pub use failures::{FAILURES_TTL, LOCKED_AT};
+pub use names::{LoginName, clear};
 pub use refusals::Refusals;
 
 use chrono::{DateTime, Duration, Utc};
@@ -68,15 +70,17 @@ pub struct Refused {
 /// Counts a try of this client with this name as a failure, or says how long to wait; then the caller rolls back. Rows are
 /// always locked in the same order, client before name, so that no two sign-ins wait for each other.
 pub async fn begin_login(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     client: &Client,
     name: &LoginName,
     limits: &Limits,
     now: DateTime<Utc>,
 ) -> QueryResult<Result<LoginAttempt, Refused>> {
-    let of_client = clients::count(conn, client, &[Action::SignIn, Action::FailedSignIn], limits, now).await?;
-    let of_name = names::count(conn, name, client.network(), now).await?;
-    Ok(match (of_client, of_name) {
+    let [mut first, mut second] = [*conn; 2];
+    let (of_client, of_name) = tokio::join!(biased;
+        clients::count(&mut first, client, &[Action::SignIn, Action::FailedSignIn], limits, now),
+        names::count(&mut second, name, client.network(), now));
+    Ok(match (of_client?, of_name?) {
         (Ok(()), Ok(counted)) => Ok(LoginAttempt { client: client.clone(), name: name.clone(), counted }),
         (Err(wait), Ok(_)) => Err(Refused { wait, of_client: Some(wait) }),
         (Ok(()), Err(wait)) => Err(Refused { wait, of_client: None }),
@@ -90,28 +94,34 @@ pub async fn begin_login(
 /// The password was right, and `user` is confirmed: takes back what this client failed with the names of the
 /// account. Its other failures stay: they concerned other accounts.
 pub async fn finish_login(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     attempt: &LoginAttempt,
     user: &User,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    clients::take_back_failure(conn, &attempt.client).await?;
     let mut names = LoginName::public_of(user);
     if !names.contains(&attempt.name) {
         names = vec![attempt.name.clone()];
     }
-    names::succeed(conn, &names, attempt.client.network(), &attempt.counted, now).await
+    let [mut first, mut second] = [*conn; 2];
+    let (of_client, of_names) = tokio::join!(biased;
+        clients::take_back_failure(&mut first, &attempt.client),
+        names::succeed(&mut second, &names, attempt.client.network(), &attempt.counted, now));
+    of_client.and(of_names)
 }
 
 /// The password was right, but `user` is not confirmed: takes back this try and nothing else.
-pub async fn take_back_login(conn: &mut Connection, attempt: &LoginAttempt) -> QueryResult<()> {
-    clients::take_back_failure(conn, &attempt.client).await?;
-    names::take_back(conn, &attempt.name, attempt.client.network(), &attempt.counted).await
+pub async fn take_back_login(conn: &mut Connection<'_>, attempt: &LoginAttempt) -> QueryResult<()> {
+    let [mut first, mut second] = [*conn; 2];
+    let (of_client, of_name) = tokio::join!(biased;
+        clients::take_back_failure(&mut first, &attempt.client),
+        names::take_back(&mut second, &attempt.name, attempt.client.network(), &attempt.counted));
+    of_client.and(of_name)
 }
 
 /// How long an account must wait before it does once more what is recorded as `kind`, if it must.
 pub async fn wait_of_account(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user: &User,
     kind: EventKind,
     now: DateTime<Utc>,

@@ -4,30 +4,19 @@
 //! All other clients share one. A sign-in takes back the failures of its own client and nothing else: a stranger must not
 //! learn from the counter that the owner signed in.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::upsert::excluded;
+use diesel::sql_types::{Array, Binary, Bool, Inet, Timestamptz};
 use diesel_async::RunQueryDsl;
 use ipnet::{IpNet, Ipv4Net};
 use sha2::{Digest as _, Sha256};
 
-use crate::db::Connection;
 use crate::db::schema::login_throttles;
+use crate::db::{self, Connection};
 use crate::user::{User, UserId, Username};
 
-use super::{LOCKED_RETRY_AFTER, Wait, wait_until};
-
-/// Failed sign-ins without a wait.
-const FREE_FAILURES: i32 = 5;
-/// The first wait; each further one is twice as long, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::seconds(30);
-const LONGEST_WAIT: Duration = Duration::hours(1);
-/// Failed sign-ins in a row after which only a reset helps (NIST SP 800-63B-4, section 3.2.2, asks for 100 at most).
-pub const LOCKED_AT: i32 = 100;
-/// How long failures count when nobody tries any more, unless the name is locked.
-pub const FAILURES_TTL: Duration = Duration::days(30);
-/// How long a client is known after a sign-in.
-const KNOWN_TTL: Duration = Duration::days(90);
+use super::Wait;
+use super::failures::{Failures, KNOWN_TTL, LOCKED_AT};
 
 /// A sign-in name as the counters know it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,47 +59,6 @@ fn strangers() -> IpNet {
     IpNet::from(Ipv4Net::default())
 }
 
-/// A counter of a name: of all strangers, or of one client.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = login_throttles, check_for_backend(diesel::pg::Pg))]
-struct Failures {
-    #[diesel(column_name = failures)]
-    count: i32,
-    blocked_until: Option<DateTime<Utc>>,
-    last_at: DateTime<Utc>,
-    known_until: Option<DateTime<Utc>>,
-}
-
-impl Failures {
-    /// Counts one more try, as a failure until it succeeds. A time further ahead than the longest wait is no time: the clock
-    /// was wrong when it was written.
-    fn one_more(&self, now: DateTime<Utc>) -> Result<Self, Wait> {
-        if self.count >= LOCKED_AT {
-            return Err(Wait { seconds: LOCKED_RETRY_AFTER });
-        }
-        if let Some(until) = self.blocked_until.filter(|until| *until > now && *until <= now + LONGEST_WAIT) {
-            return Err(wait_until(until, now));
-        }
-        let count = self.count + 1;
-        let blocked_until = (count >= FREE_FAILURES).then(|| {
-            let doublings = u32::try_from(count - FREE_FAILURES).unwrap_or(0).min(16);
-            now + (FIRST_WAIT * 2i32.pow(doublings)).min(LONGEST_WAIT)
-        });
-        Ok(Self { count, blocked_until, last_at: now, ..self.clone() })
-    }
-
-    /// Takes back failures, of which the latest was counted at `at`. The wait after it ends, unless there were others since.
-    fn without(&self, failures: i32, at: DateTime<Utc>) -> Self {
-        let is_latest = self.last_at == at;
-        let blocked_until = self.blocked_until.filter(|_| !is_latest);
-        Self { count: (self.count - failures).max(0), blocked_until, ..self.clone() }
-    }
-
-    fn is_known(&self, now: DateTime<Utc>) -> bool {
-        self.known_until.is_some_and(|until| until > now && until <= now + KNOWN_TTL)
-    }
-}
-
 /// A try that was counted.
 #[derive(Clone, Debug)]
 pub(super) struct CountedName {
@@ -123,12 +71,12 @@ pub(super) struct CountedName {
 
 /// Counts a try with this name by a client, or says how long to wait; then the caller rolls back.
 pub(super) async fn count(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     name: &LoginName,
     client: IpNet,
     now: DateTime<Utc>,
 ) -> QueryResult<Result<CountedName, Wait>> {
-    let [shared, own] = lock(conn, name, client, now).await?;
+    let [shared, own] = lock_one(conn, name, client, now).await?;
     let is_known = own.is_known(now);
     // What the client failed while it was known was not counted for strangers, and what it failed as a stranger does not
     // count for itself.
@@ -141,100 +89,143 @@ pub(super) async fn count(
     if is_known {
         set(conn, name, client, &counted).await?;
     } else {
-        set(conn, name, strangers(), &counted).await?;
         let count = if own.known_until.is_some() { 1 } else { own.count + 1 };
-        set(conn, name, client, &Failures { count, known_until: None, last_at: now, ..own }).await?;
+        let own = Failures { count, known_until: None, last_at: now, ..own };
+        let [mut first, mut second] = [*conn; 2];
+        let (of_strangers, of_client) = tokio::join!(biased;
+            set(&mut first, name, strangers(), &counted), set(&mut second, name, client, &own));
+        of_strangers.and(of_client)?;
     }
     Ok(Ok(CountedName { is_known, is_last, at: now }))
 }
 
 /// Takes back what a client failed, because it signed in. The owner's client is known from now on, under each name.
 pub(super) async fn succeed(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     names: &[LoginName],
     client: IpNet,
     counted: &CountedName,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    // Always in the same order, so that no two sign-ins wait for each other.
-    let mut names = names.to_vec();
-    names.sort_unstable();
-    for name in &names {
-        let [shared, own] = lock(conn, name, client, now).await?;
-        if own.known_until.is_none() && own.count > 0 {
-            set(conn, name, strangers(), &shared.without(own.count, counted.at)).await?;
-        }
-        let known = Failures { count: 0, blocked_until: None, last_at: now, known_until: Some(now + KNOWN_TTL) };
-        set(conn, name, client, &known).await?;
-    }
-    Ok(())
+    let shared = db::cached(
+        diesel::sql_query(
+            "update login_throttles t set failures = greatest(t.failures - own.failures, 0), \
+             blocked_until = case when t.last_at = $4 then null else t.blocked_until end \
+             from login_throttles own where own.name_sha256 = t.name_sha256 and own.client = $3 \
+             and own.known_until is null and own.failures > 0 and t.name_sha256 = any($1) and t.client = $2",
+        )
+        .bind::<Array<Binary>, _>(as_bytes(names))
+        .bind::<Inet, _>(strangers())
+        .bind::<Inet, _>(client)
+        .bind::<Timestamptz, _>(counted.at),
+    );
+    let own = db::cached(
+        diesel::sql_query(
+            "update login_throttles set failures = 0, blocked_until = null, last_at = $3, known_until = $4 \
+             where name_sha256 = any($1) and client = $2",
+        )
+        .bind::<Array<Binary>, _>(as_bytes(names))
+        .bind::<Inet, _>(client)
+        .bind::<Timestamptz, _>(now)
+        .bind::<Timestamptz, _>(now + KNOWN_TTL),
+    );
+    let [mut first, mut second, mut third] = [*conn; 3];
+    let (locked, of_strangers, of_client) = tokio::join!(biased;
+        lock(&mut first, names, client, now), shared.execute(&mut second), own.execute(&mut third));
+    locked.and(of_strangers).and(of_client).map(drop)
 }
 
 /// Takes back one try, because the password was right: of an unconfirmed account, so it lifts nothing else.
 /// Otherwise, registering an address with a guessed password would lift the limit on guessing its owner's.
 pub(super) async fn take_back(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     name: &LoginName,
     client: IpNet,
     counted: &CountedName,
 ) -> QueryResult<()> {
-    let [shared, own] = lock(conn, name, client, counted.at).await?;
-    if !counted.is_known {
-        set(conn, name, strangers(), &shared.without(1, counted.at)).await?;
-    }
-    set(conn, name, client, &own.without(1, counted.at)).await
+    let names = std::slice::from_ref(name);
+    let taken_back = db::cached(
+        diesel::sql_query(
+            "update login_throttles set failures = greatest(failures - 1, 0), \
+             blocked_until = case when last_at = $5 then null else blocked_until end \
+             where name_sha256 = any($1) and (client = $3 or client = $2 and not $4)",
+        )
+        .bind::<Array<Binary>, _>(as_bytes(names))
+        .bind::<Inet, _>(strangers())
+        .bind::<Inet, _>(client)
+        .bind::<Bool, _>(counted.is_known)
+        .bind::<Timestamptz, _>(counted.at),
+    );
+    let [mut first, mut second] = [*conn; 2];
+    let (locked, updated) =
+        tokio::join!(biased; lock(&mut first, names, client, counted.at), taken_back.execute(&mut second));
+    locked.and(updated).map(drop)
 }
 
 /// Forgets the failures of an account under all its names, locks and known clients included.
-pub async fn clear(conn: &mut Connection, user: &User) -> QueryResult<()> {
+pub async fn clear(conn: &mut Connection<'_>, user: &User) -> QueryResult<()> {
     let names = LoginName::all_of(user);
-    let names: Vec<&[u8]> = names.iter().map(|name| name.0.as_slice()).collect();
-    diesel::delete(login_throttles::table.filter(login_throttles::name_sha256.eq_any(names))).execute(conn).await?;
-    Ok(())
+    let counters = login_throttles::table.filter(login_throttles::name_sha256.eq_any(as_bytes(&names)));
+    diesel::delete(counters).execute(conn).await.map(drop)
+}
+
+#[derive(QueryableByName)]
+struct Counter {
+    #[diesel(sql_type = Inet)]
+    client: IpNet,
+    #[diesel(embed)]
+    failures: Failures,
 }
 
 /// The counters of strangers and of the client, locked until the transaction ends; both looked up alike for every name.
+/// Always in the same order, so that no two sign-ins wait for each other.
 async fn lock(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
+    names: &[LoginName],
+    client: IpNet,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Counter>> {
+    let statement = diesel::sql_query(
+        "insert into login_throttles (name_sha256, client, failures, last_at) \
+         select name, client, 0, $4 from unnest($1) name, unnest(array[$2, $3]) client order by name, client \
+         on conflict (name_sha256, client) do update set name_sha256 = excluded.name_sha256 \
+         returning client, failures, blocked_until, last_at, known_until",
+    );
+    let statement = statement
+        .bind::<Array<Binary>, _>(as_bytes(names))
+        .bind::<Inet, _>(strangers())
+        .bind::<Inet, _>(client)
+        .bind::<Timestamptz, _>(now);
+    // The update changes nothing, but locks and returns the existing rows.
+    db::cached(statement).load(conn).await
+}
+
+async fn lock_one(
+    conn: &mut Connection<'_>,
     name: &LoginName,
     client: IpNet,
     now: DateTime<Utc>,
 ) -> QueryResult<[Failures; 2]> {
-    let row = |client: IpNet| {
-        (
-            login_throttles::name_sha256.eq(name.0.as_slice()),
-            login_throttles::client.eq(client),
-            login_throttles::failures.eq(0),
-            login_throttles::last_at.eq(now),
-        )
-    };
-    let rows: Vec<(IpNet, Failures)> = diesel::insert_into(login_throttles::table)
-        .values(vec![row(strangers()), row(client)])
-        .on_conflict((login_throttles::name_sha256, login_throttles::client))
-        // Changes nothing, but locks and returns the existing rows.
-        .do_update()
-        .set(login_throttles::name_sha256.eq(excluded(login_throttles::name_sha256)))
-        .returning((login_throttles::client, Failures::as_returning()))
-        .get_results(conn)
-        .await?;
+    let rows = lock(conn, std::slice::from_ref(name), client, now).await?;
     let of = |wanted: IpNet| {
-        let found = rows.iter().find(|(client, _)| *client == wanted).map(|(_, failures)| failures.clone());
+        let found = rows.iter().find(|row| row.client == wanted).map(|row| row.failures.clone());
         found.ok_or(diesel::result::Error::NotFound)
     };
     Ok([of(strangers())?, of(client)?])
 }
 
-async fn set(conn: &mut Connection, name: &LoginName, client: IpNet, failures: &Failures) -> QueryResult<()> {
-    diesel::update(login_throttles::table.find((name.0.as_slice(), client)))
-        .set((
-            login_throttles::failures.eq(failures.count),
-            login_throttles::blocked_until.eq(failures.blocked_until),
-            login_throttles::last_at.eq(failures.last_at),
-            login_throttles::known_until.eq(failures.known_until),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
+fn as_bytes(names: &[LoginName]) -> Vec<&[u8]> {
+    names.iter().map(|name| name.0.as_slice()).collect()
+}
+
+async fn set(conn: &mut Connection<'_>, name: &LoginName, client: IpNet, failures: &Failures) -> QueryResult<()> {
+    let update = diesel::update(login_throttles::table.find((name.0.as_slice(), client))).set((
+        login_throttles::failures.eq(failures.count),
+        login_throttles::blocked_until.eq(failures.blocked_until),
+        login_throttles::last_at.eq(failures.last_at),
+        login_throttles::known_until.eq(failures.known_until),
+    ));
+    db::cached(update).execute(conn).await.map(drop)
 }
 
 #[cfg(test)]
@@ -243,8 +234,6 @@ mod tests {
 
     use super::*;
 
-    const NONE: Failures = Failures { count: 0, blocked_until: None, last_at: DateTime::UNIX_EPOCH, known_until: None };
-
     #[test]
     fn spellings_of_a_name_are_one_name() {
         let email = |text| LoginName::of_email(Email::parse(text).unwrap().canonical());
@@ -252,49 +241,5 @@ mod tests {
         let username = |text| LoginName::of_username(&Username::parse(text).unwrap());
         assert!(username("Ada") == username("aDA"));
         assert!(username("ada") != username("eve"));
-    }
-
-    #[test]
-    fn five_failures_are_free_and_then_waits_double_to_an_hour() {
-        let mut now = Utc::now();
-        let mut failures = NONE;
-        for _ in 0..5 {
-            failures = failures.one_more(now).unwrap();
-        }
-        let mut waits = Vec::new();
-        while let Err(wait) = failures.one_more(now) {
-            waits.push(wait.seconds);
-            if failures.count >= LOCKED_AT {
-                break;
-            }
-            now += Duration::seconds(wait.seconds.into());
-            failures = failures.one_more(now).unwrap();
-        }
-        assert_eq!(&waits[..9], [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-        assert_eq!(waits.last(), Some(&86_400));
-        assert_eq!(failures.count, 100);
-    }
-
-    #[test]
-    fn a_lock_does_not_end_by_itself() {
-        let locked = Failures { count: 100, ..NONE };
-        assert_eq!(locked.one_more(Utc::now() + Duration::days(400)), Err(Wait { seconds: 86_400 }));
-    }
-
-    #[test]
-    fn a_wait_that_cannot_be_is_over() {
-        let now = Utc::now();
-        let blocked = |until| Failures { count: 5, blocked_until: Some(until), ..NONE };
-        assert!(blocked(now + Duration::hours(1)).one_more(now).is_err());
-        assert!(blocked(now + Duration::days(365)).one_more(now).is_ok());
-    }
-
-    #[test]
-    fn taking_a_try_back_ends_its_own_wait_only() {
-        let now = Utc::now();
-        let fourth = Failures { count: 4, ..NONE };
-        let fifth = fourth.one_more(now).unwrap();
-        assert_eq!(fifth.without(1, now), Failures { last_at: now, ..fourth });
-        assert!(fifth.without(1, now - Duration::seconds(1)).blocked_until.is_some());
     }
 }

@@ -7,22 +7,28 @@ use diesel::sql_types::Text;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
-use crate::db::Connection;
 use crate::db::schema::{addresses, users};
+use crate::db::{self, Connection};
 use crate::password::HashParameters;
 
 /// How many addresses one clean-up statement looks at.
 const SLICE: i64 = 10_000;
 
+#[derive(QueryableByName)]
+#[diesel(table_name = addresses)]
+struct Parameters {
+    parameters: String,
+}
+
 /// Locks an address until the transaction ends, and inserts it with the `fresh` parameters if it is new. Returns the
 /// parameters that its accounts share.
 pub async fn lock_or_insert(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     canonical: &str,
     fresh: &HashParameters,
     now: DateTime<Utc>,
 ) -> QueryResult<HashParameters> {
-    let shared: String = diesel::insert_into(addresses::table)
+    let statement = diesel::insert_into(addresses::table)
         .values((
             addresses::canonical.eq(canonical),
             addresses::parameters.eq(fresh.as_str()),
@@ -32,19 +38,18 @@ pub async fn lock_or_insert(
         // Changes nothing, but locks and returns the existing row.
         .do_update()
         .set(addresses::canonical.eq(excluded(addresses::canonical)))
-        .returning(addresses::parameters)
-        .get_result(conn)
-        .await?;
-    parse(&shared)
+        .returning(addresses::parameters);
+    let shared: Parameters = db::cached(statement).get_result(conn).await?;
+    parse(&shared.parameters)
 }
 
 /// Locks an address until the transaction ends, if it is known.
-pub async fn lock(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+pub async fn lock(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<()> {
     lock_all(conn, &[canonical]).await
 }
 
 /// Locks those of the addresses that are known, always in the same order.
-pub async fn lock_all(conn: &mut Connection, canonicals: &[&str]) -> QueryResult<()> {
+pub async fn lock_all(conn: &mut Connection<'_>, canonicals: &[&str]) -> QueryResult<()> {
     let known = addresses::table.filter(addresses::canonical.eq_any(canonicals));
     // In byte order, as Rust sorts and as the import locks, whatever the collation of the database.
     let locked = known.order(sql::<Text>("canonical collate \"C\"")).select(addresses::canonical).for_update();
@@ -52,14 +57,18 @@ pub async fn lock_all(conn: &mut Connection, canonicals: &[&str]) -> QueryResult
 }
 
 /// The parameters that the accounts of an address share; `None` for an unknown address.
-pub async fn find_parameters(conn: &mut Connection, canonical: &str) -> QueryResult<Option<HashParameters>> {
+pub async fn find_parameters(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<Option<HashParameters>> {
     let found: Option<String> =
         addresses::table.find(canonical).select(addresses::parameters).first(conn).await.optional()?;
     found.as_deref().map(parse).transpose()
 }
 
 /// Sets the parameters that the accounts of an address share. Every hash of the address must fit them.
-pub async fn set_parameters(conn: &mut Connection, canonical: &str, parameters: &HashParameters) -> QueryResult<()> {
+pub async fn set_parameters(
+    conn: &mut Connection<'_>,
+    canonical: &str,
+    parameters: &HashParameters,
+) -> QueryResult<()> {
     diesel::update(addresses::table.find(canonical))
         .set(addresses::parameters.eq(parameters.as_str()))
         .execute(conn)
@@ -68,13 +77,13 @@ pub async fn set_parameters(conn: &mut Connection, canonical: &str, parameters: 
 }
 
 /// Whether an account has confirmed the address.
-pub async fn is_taken(conn: &mut Connection, canonical: &str) -> QueryResult<bool> {
+pub async fn is_taken(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<bool> {
     let confirmed = users::table.filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_not_null());
     diesel::select(exists(confirmed)).get_result(conn).await
 }
 
 /// Deletes an address that has no account left.
-pub async fn delete_if_unused(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+pub async fn delete_if_unused(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<()> {
     let used = users::table.filter(users::email_canonical.eq(addresses::canonical));
     diesel::delete(addresses::table.find(canonical).filter(not(exists(used)))).execute(conn).await.map(drop)
 }
@@ -82,7 +91,7 @@ pub async fn delete_if_unused(conn: &mut Connection, canonical: &str) -> QueryRe
 /// Looks at the next addresses after `after` and deletes those that have no account and became known before `before`: a
 /// registration whose password is being hashed has no account yet. Returns how many it deleted and where to continue.
 pub async fn delete_unused(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     before: DateTime<Utc>,
     after: &str,
 ) -> QueryResult<(usize, Option<String>)> {

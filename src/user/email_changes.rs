@@ -28,7 +28,7 @@ pub struct EmailChange {
 
 /// Inserts a pending change, in place of one that was pending before.
 pub async fn insert(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     old_email: &str,
     new_email: &Email,
@@ -49,13 +49,13 @@ pub async fn insert(
     Ok(id)
 }
 
-pub async fn find(conn: &mut Connection, id: Uuid) -> QueryResult<Option<EmailChange>> {
+pub async fn find(conn: &mut Connection<'_>, id: Uuid) -> QueryResult<Option<EmailChange>> {
     email_changes::table.find(id).select(EmailChange::as_select()).first(conn).await.optional()
 }
 
 /// The newest changes of an account, or the newest `before` one of them, the newest first.
 pub async fn list(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user_id: UserId,
     before: Option<Uuid>,
     limit: i64,
@@ -72,7 +72,7 @@ pub async fn list(
 
 /// Locks the addresses of a change and that of its account until the transaction ends. A reset and a deletion lock the
 /// address first and the changes after it; the other order would be a deadlock.
-pub async fn lock_addresses(conn: &mut Connection, change: &EmailChange) -> QueryResult<()> {
+pub async fn lock_addresses(conn: &mut Connection<'_>, change: &EmailChange) -> QueryResult<()> {
     let user = users::find(conn, UserId(change.user_id)).await?;
     let emails = [Email::parse(&change.old_email), Email::parse(&change.new_email)];
     let mut canonicals: Vec<&str> = emails.iter().flatten().map(Email::canonical).collect();
@@ -81,7 +81,11 @@ pub async fn lock_addresses(conn: &mut Connection, change: &EmailChange) -> Quer
 }
 
 /// Marks a pending change as confirmed; `None` if it is not pending.
-pub async fn set_confirmed(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<Option<EmailChange>> {
+pub async fn set_confirmed(
+    conn: &mut Connection<'_>,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<EmailChange>> {
     let pending = email_changes::table
         .find(id)
         .filter(email_changes::confirmed_at.is_null())
@@ -95,7 +99,7 @@ pub async fn set_confirmed(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) 
 }
 
 /// Marks a change as undone; `None` if it is undone already.
-pub async fn set_undone(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<Option<EmailChange>> {
+pub async fn set_undone(conn: &mut Connection<'_>, id: Uuid, now: DateTime<Utc>) -> QueryResult<Option<EmailChange>> {
     diesel::update(email_changes::table.find(id).filter(email_changes::undone_at.is_null()))
         .set(email_changes::undone_at.eq(now))
         .returning(EmailChange::as_returning())
@@ -105,7 +109,7 @@ pub async fn set_undone(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
 }
 
 /// Deletes the pending change of an account, so that its link no longer works.
-pub async fn delete_pending(conn: &mut Connection, user_id: UserId) -> QueryResult<usize> {
+pub async fn delete_pending(conn: &mut Connection<'_>, user_id: UserId) -> QueryResult<usize> {
     let pending = email_changes::table
         .filter(email_changes::user_id.eq(user_id.0))
         .filter(email_changes::confirmed_at.is_null())
@@ -114,7 +118,7 @@ pub async fn delete_pending(conn: &mut Connection, user_id: UserId) -> QueryResu
 }
 
 /// Deletes the changes of an account that were requested after `change`, so that their links no longer work.
-pub async fn delete_later(conn: &mut Connection, change: &EmailChange) -> QueryResult<usize> {
+pub async fn delete_later(conn: &mut Connection<'_>, change: &EmailChange) -> QueryResult<usize> {
     let later = email_changes::table
         .filter(email_changes::user_id.eq(change.user_id))
         .filter(email_changes::requested_at.ge(change.requested_at))

@@ -6,8 +6,8 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::db::Connection;
 use crate::db::schema::users;
+use crate::db::{self, Connection};
 use crate::token::Token;
 
 use super::UserId;
@@ -19,7 +19,7 @@ const KEPT_PER_ADDRESS: i64 = 20;
 
 /// The id of the unconfirmed account of an address that was registered with this token, unless it is disabled.
 pub async fn find_by_token(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     canonical: &str,
     registration: &Token,
 ) -> QueryResult<Option<UserId>> {
@@ -39,7 +39,7 @@ pub async fn find_by_token(
 /// # Errors
 /// The constraint [`super::users::CONFIRMED_EMAIL_KEY`] if another account confirmed the address.
 pub async fn set_confirmed(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     id: UserId,
     canonical: &str,
     now: DateTime<Utc>,
@@ -54,7 +54,7 @@ pub async fn set_confirmed(
 }
 
 /// Deletes the unconfirmed accounts of an address.
-pub async fn delete_all_of(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+pub async fn delete_all_of(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<()> {
     let rivals = users::table.filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_null());
     diesel::delete(rivals).execute(conn).await.map(drop)
 }
@@ -62,8 +62,8 @@ pub async fn delete_all_of(conn: &mut Connection, canonical: &str) -> QueryResul
 /// Deletes the unconfirmed accounts of an address except the newest `KEPT_PER_NETWORK` of each client network, and of
 /// those the oldest beyond `KEPT_PER_ADDRESS`. The newest of a network stays in any case: a stranger must not be able to
 /// evict the registration of another network.
-pub async fn delete_surplus(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
-    diesel::sql_query(
+pub async fn delete_surplus(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<()> {
+    let statement = diesel::sql_query(
         "with ranked as (select id, row_number() over (partition by registered_from order by created_at desc, id desc) \
                              as of_network \
                          from users where email_canonical = $1 and confirmed_at is null), \
@@ -73,8 +73,6 @@ pub async fn delete_surplus(conn: &mut Connection, canonical: &str) -> QueryResu
     )
     .bind::<Text, _>(canonical)
     .bind::<BigInt, _>(KEPT_PER_NETWORK)
-    .bind::<BigInt, _>(KEPT_PER_ADDRESS)
-    .execute(conn)
-    .await
-    .map(drop)
+    .bind::<BigInt, _>(KEPT_PER_ADDRESS);
+    db::cached(statement).execute(conn).await.map(drop)
 }

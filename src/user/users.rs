@@ -66,7 +66,7 @@ impl Candidates {
 }
 
 /// The accounts of an address; `None` for an unknown address.
-pub async fn find_by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Candidates>> {
+pub async fn find_by_email(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<Option<Candidates>> {
     let rows = address_table::table
         .left_join(users::table)
         .filter(address_table::canonical.eq(canonical))
@@ -78,7 +78,7 @@ pub async fn find_by_email(conn: &mut Connection, canonical: &str) -> QueryResul
 }
 
 /// The account of a username; `None` for an unknown name.
-pub async fn find_by_username(conn: &mut Connection, name: &Username) -> QueryResult<Option<Candidates>> {
+pub async fn find_by_username(conn: &mut Connection<'_>, name: &Username) -> QueryResult<Option<Candidates>> {
     let rows = address_table::table
         .left_join(users::table)
         .filter(users::username_canonical.eq(name.canonical()))
@@ -89,7 +89,7 @@ pub async fn find_by_username(conn: &mut Connection, name: &Username) -> QueryRe
 }
 
 /// The accounts of an address: the confirmed one first, then the newest first.
-pub async fn list_of_address(conn: &mut Connection, canonical: &str) -> QueryResult<Vec<User>> {
+pub async fn list_of_address(conn: &mut Connection<'_>, canonical: &str) -> QueryResult<Vec<User>> {
     users::table
         .filter(users::email_canonical.eq(canonical))
         .order((users::confirmed_at.is_null().asc(), users::created_at.desc(), users::id.desc()))
@@ -98,12 +98,12 @@ pub async fn list_of_address(conn: &mut Connection, canonical: &str) -> QueryRes
         .await
 }
 
-pub async fn find(conn: &mut Connection, id: UserId) -> QueryResult<Option<User>> {
+pub async fn find(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.0).select(User::as_select()).first(conn).await.optional()
 }
 
 /// An account with its hash, and the parameters to compare a password under.
-pub async fn find_with_hash(conn: &mut Connection, id: UserId) -> QueryResult<Option<(HashParameters, Account)>> {
+pub async fn find_with_hash(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<(HashParameters, Account)>> {
     let found: Option<(String, Account)> = address_table::table
         .inner_join(users::table)
         .filter(users::id.eq(id.0))
@@ -118,7 +118,7 @@ pub async fn find_with_hash(conn: &mut Connection, id: UserId) -> QueryResult<Op
 ///
 /// # Errors
 /// The constraint [`USERNAME_KEY`] if the username is taken.
-pub async fn insert(conn: &mut Connection, user: &NewUser<'_>) -> QueryResult<()> {
+pub async fn insert(conn: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<()> {
     diesel::insert_into(users::table)
         .values((
             users::id.eq(user.id.0),
@@ -140,7 +140,7 @@ pub async fn insert(conn: &mut Connection, user: &NewUser<'_>) -> QueryResult<()
 
 /// Locks an account and its address. `false` if its credentials changed since `user` was read, or it is deleted or
 /// disabled: a re-authentication from before then no longer counts.
-pub async fn lock_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+pub async fn lock_unchanged(conn: &mut Connection<'_>, user: &User) -> QueryResult<bool> {
     addresses::lock(conn, &user.email_canonical).await?;
     let unchanged = users::table
         .find(user.id)
@@ -153,7 +153,7 @@ pub async fn lock_unchanged(conn: &mut Connection, user: &User) -> QueryResult<b
 /// Sets a password. `false` if the credentials changed since `user` was read: of two changes at once, one wins, and
 /// links that were sent for the earlier credentials no longer work.
 pub async fn set_password(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user: &User,
     hash: &PasswordHash,
     now: DateTime<Utc>,
@@ -171,7 +171,7 @@ pub async fn set_password(
 }
 
 /// Makes the password of an account unusable, and returns its new credential version; `None` if it is deleted.
-pub async fn clear_password(conn: &mut Connection, id: UserId) -> QueryResult<Option<Uuid>> {
+pub async fn clear_password(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<Uuid>> {
     diesel::update(users::table.find(id.0))
         .set((
             users::password_hash.eq(None::<String>),
@@ -188,7 +188,7 @@ pub async fn clear_password(conn: &mut Connection, id: UserId) -> QueryResult<Op
 /// address changed since `user` was read, or if `user` is unconfirmed and the address has other accounts: their hashes
 /// would no longer fit. Beside a confirmed account, unconfirmed ones lose their password: they can never be confirmed.
 pub async fn renew_hash(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     user: &User,
     hash: &PasswordHash,
     parameters: &HashParameters,
@@ -215,7 +215,11 @@ pub async fn renew_hash(
 ///
 /// # Errors
 /// The constraint [`USERNAME_KEY`] if the name is taken.
-pub async fn set_username(conn: &mut Connection, id: UserId, username: Option<&Username>) -> QueryResult<Option<User>> {
+pub async fn set_username(
+    conn: &mut Connection<'_>,
+    id: UserId,
+    username: Option<&Username>,
+) -> QueryResult<Option<User>> {
     diesel::update(users::table.find(id.0))
         .set((
             users::username.eq(username.map(Username::as_typed)),
@@ -234,7 +238,7 @@ pub async fn set_username(conn: &mut Connection, id: UserId, username: Option<&U
 /// # Errors
 /// The constraint [`CONFIRMED_EMAIL_KEY`] in a race for the address.
 pub async fn set_email(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     id: UserId,
     from: &Email,
     to: &Email,
@@ -272,13 +276,13 @@ pub async fn set_email(
 }
 
 /// Disables an account, or enables it again.
-pub async fn set_disabled_at(conn: &mut Connection, id: UserId, at: Option<DateTime<Utc>>) -> QueryResult<()> {
+pub async fn set_disabled_at(conn: &mut Connection<'_>, id: UserId, at: Option<DateTime<Utc>>) -> QueryResult<()> {
     diesel::update(users::table.find(id.0)).set(users::disabled_at.eq(at)).execute(conn).await.map(drop)
 }
 
 /// Deletes an account with everything that belongs to it, and its address if no other account has it. `false` if it is
 /// deleted already.
-pub async fn delete(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+pub async fn delete(conn: &mut Connection<'_>, user: &User) -> QueryResult<bool> {
     let deleted = diesel::delete(users::table.find(user.id)).execute(conn).await?;
     addresses::delete_if_unused(conn, &user.email_canonical).await?;
     Ok(deleted == 1)

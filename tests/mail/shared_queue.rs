@@ -5,15 +5,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use chrono::Duration as Span;
 use vestibule::config::{Secret, Switch};
-use vestibule::db::{Db, DbError};
-use vestibule::mail::outbox;
 
 use super::{app_with, count_from_environment, deletion_notices_sql, registered, wake};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
-use crate::support::mailbox::insert_mails_sql;
 use crate::support::smtp::{Absent, SmtpCatcher};
 use crate::support::{TestApp, within};
 
@@ -79,26 +75,4 @@ async fn a_mail_queued_by_an_instance_that_cannot_send_is_sent_by_another() {
         smtp.wait_for(n).await;
     }
     assert_eq!(smtp.mails().len(), 3);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_that_cannot_send_notifies_the_others() {
-    let smtp = SmtpCatcher::start().await;
-    let app = app_with(&smtp).await;
-    let elsewhere = Db::new(&app.database.url).unwrap();
-    elsewhere.migrate().await.unwrap();
-    // Another instance claims the mail. It is due only in the future, so that this instance cannot claim it first.
-    let later = "update outbox set due_at = due_at + interval '1 hour'";
-    app.database.rows(&format!("begin; {}; {later}; commit", insert_mails_sql(1))).await;
-    let (now, then) = (app.clock.now(), app.clock.now() + Span::hours(2));
-    let claimed = elsewhere.run(async |conn| outbox::claim(conn, then, then + Span::hours(1), 1).await).await.unwrap();
-    assert_eq!(claimed.len(), 1);
-    wake(&app).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(smtp.mails().is_empty());
-    let put_back =
-        elsewhere.transaction(async |conn| outbox::set_delayed(conn, &claimed[0], now, "refused", true).await);
-    assert_eq!(put_back.await.map_err(|error: DbError| error).unwrap(), 1);
-    // This takes less time than the slow poll, and much less than the claim.
-    smtp.wait_for(1).await;
 }

@@ -60,6 +60,11 @@ impl TestApp {
         Self::on(TestDatabase::migrated().into(), Clock::default(), flags, |_| ()).await
     }
 
+    /// A service on a database that was prepared.
+    pub async fn on_database(database: TestDatabase) -> Self {
+        Self::on(database.into(), Clock::default(), &[], |_| ()).await
+    }
+
     /// A service that reaches its database through a proxy.
     pub async fn behind_a_proxy(limits: Switch) -> (Self, Proxy) {
         let mut proxy = None;

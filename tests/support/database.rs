@@ -208,7 +208,7 @@ fn template() -> &'static str {
         let url = server().address.url(&name);
         // On its own thread and runtime: the test is already in one.
         let migrating = std::thread::spawn(move || {
-            runtime().block_on(async { Db::new(&url).unwrap().migrate().await.unwrap() });
+            runtime().block_on(async { Db::new(&url, 1).unwrap().migrate().await.unwrap() });
         });
         migrating.join().unwrap();
         name

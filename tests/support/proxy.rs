@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -34,7 +34,7 @@ struct State {
     /// Connections before this number are closed.
     cut_before: u64,
     next: u64,
-    requests: Arc<AtomicU64>,
+    round_trips: Arc<AtomicU64>,
 }
 
 /// The proxy; dropping it stops it.
@@ -90,9 +90,10 @@ impl Proxy {
         self.state.send_modify(|state| state.dead_before = state.next);
     }
 
-    /// How many round trips to the database there were: data that is sent at once counts once.
+    /// How many round trips to the database there were: all that a client sends before it gets an answer counts once. Make
+    /// the traffic slow, so that the answer to the beginning does not come too early.
     pub fn round_trips(&self) -> u64 {
-        self.state.borrow().requests.load(Ordering::Relaxed)
+        self.state.borrow().round_trips.load(Ordering::Relaxed)
     }
 
     /// How many connections there were so far.
@@ -141,43 +142,35 @@ async fn connect(client: TcpStream, target: Target, state: watch::Receiver<State
         Target::Unix(path) => {
             let Ok(server) = UnixStream::connect(path).await else { return };
             let (from_server, to_server) = server.into_split();
-            both(
-                pump_requests(from_client, to_server, state.clone(), number),
-                pump(from_server, to_client, state, number, || ()),
-            )
-            .await;
+            both_ways((from_client, to_client), (from_server, to_server), state, number).await;
         }
         Target::Tcp(host, port) => {
             let Ok(server) = TcpStream::connect((host, port)).await else { return };
             let (from_server, to_server) = server.into_split();
-            both(
-                pump_requests(from_client, to_server, state.clone(), number),
-                pump(from_server, to_client, state, number, || ()),
-            )
-            .await;
+            both_ways((from_client, to_client), (from_server, to_server), state, number).await;
         }
     }
 }
 
 /// Runs until one direction has ended, which ends the connection.
-async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    tokio::select! {
-        () = one => {}
-        () = other => {}
-    }
-}
-
-async fn pump_requests(
-    from: impl AsyncRead + Unpin,
-    to: impl AsyncWrite + Unpin,
+async fn both_ways(
+    (from_client, to_client): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (from_server, to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     state: watch::Receiver<State>,
     number: u64,
 ) {
-    let requests = Arc::clone(&state.borrow().requests);
-    let count = || {
-        requests.fetch_add(1, Ordering::Relaxed);
+    let round_trips = Arc::clone(&state.borrow().round_trips);
+    let is_answered = AtomicBool::new(true);
+    let asks = || {
+        if is_answered.swap(false, Ordering::Relaxed) {
+            round_trips.fetch_add(1, Ordering::Relaxed);
+        }
     };
-    pump(from, to, state, number, count).await;
+    let is_told = || is_answered.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = pump(from_client, to_server, state.clone(), number, asks, || ()) => {}
+        () = pump(from_server, to_client, state.clone(), number, || (), is_told) => {}
+    }
 }
 
 async fn pump(
@@ -185,11 +178,12 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     mut state: watch::Receiver<State>,
     number: u64,
-    count: impl Fn(),
+    comes: impl Fn(),
+    arrives: impl Fn(),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        count();
+        comes();
         let moves = |state: &State| state.traffic != Traffic::Frozen && state.dead_before <= number;
         let Ok(now) = state.wait_for(moves).await.map(|state| state.traffic.clone()) else { return };
         if let Traffic::Slow(delay) = now {
@@ -198,5 +192,6 @@ async fn pump(
         if to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
+        arrives();
     }
 }

@@ -6,16 +6,15 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
 
-use crate::db::Connection;
 use crate::user::Username;
 
 use super::{Batch, Outcome, insert_batch};
 
 /// A connection on which an import changes nothing that outlives it.
 pub struct DryRun {
-    conn: Connection,
+    conn: AsyncPgConnection,
     /// Where the real tables are, quoted.
     schema: String,
 }
@@ -27,7 +26,7 @@ struct Schema {
 }
 
 impl DryRun {
-    pub async fn new(mut conn: Connection) -> QueryResult<Self> {
+    pub async fn new(mut conn: AsyncPgConnection) -> QueryResult<Self> {
         let schema: Schema = diesel::sql_query(
             "select format('%I', nspname) as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace \
              where pg_class.oid = 'users'::regclass",
@@ -45,7 +44,10 @@ impl DryRun {
     /// What the import would do with this batch, after all the earlier ones.
     pub async fn insert(&mut self, batch: &Batch, now: DateTime<Utc>) -> QueryResult<Vec<Outcome>> {
         self.copy_rows(batch).await?;
-        insert_batch(&mut self.conn, batch, now).await
+        self.conn.batch_execute("begin").await?;
+        let outcomes = insert_batch(&mut &self.conn, batch, now).await?;
+        self.conn.batch_execute("commit").await?;
+        Ok(outcomes)
     }
 
     /// Copies every real row that the batch can meet, once: an earlier line may have deleted the copy.

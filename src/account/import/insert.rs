@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::audit::{Actor, EventKind};
-use crate::db::Connection;
 use crate::db::schema::{addresses, users};
+use crate::db::{self, Connection};
 use crate::password::PasswordHash;
 use crate::user::registrations::{delete_all_of, delete_surplus};
 use crate::user::{Username, addresses as address_queries, new_credential_version};
@@ -37,7 +37,7 @@ struct Inserted {
 }
 
 /// Inserts a batch and returns what became of each line. Belongs in one transaction.
-pub async fn insert_batch(conn: &mut Connection, batch: &Batch, now: DateTime<Utc>) -> QueryResult<Vec<Outcome>> {
+pub async fn insert_batch(conn: &mut Connection<'_>, batch: &Batch, now: DateTime<Utc>) -> QueryResult<Vec<Outcome>> {
     let all: Vec<&ImportedUser> = batch.users.iter().map(|(_, user)| user).collect();
     let there = already_there(conn, &all).await?;
     let rest: Vec<&ImportedUser> = all.iter().copied().filter(|user| !there.contains(user.email.canonical())).collect();
@@ -56,7 +56,7 @@ pub async fn insert_batch(conn: &mut Connection, batch: &Batch, now: DateTime<Ut
 
 /// The addresses of those whose id is known or whose address is confirmed here: in a second run, most of them, for two
 /// queries.
-async fn already_there<'a>(conn: &mut Connection, batch: &[&'a ImportedUser]) -> QueryResult<HashSet<&'a str>> {
+async fn already_there<'a>(conn: &mut Connection<'_>, batch: &[&'a ImportedUser]) -> QueryResult<HashSet<&'a str>> {
     let ids = batch.iter().map(|user| user.id.0);
     let known: Vec<Uuid> = users::table.filter(users::id.eq_any(ids)).select(users::id).load(conn).await?;
     let known: HashSet<Uuid> = known.into_iter().collect();
@@ -75,7 +75,7 @@ async fn already_there<'a>(conn: &mut Connection, batch: &[&'a ImportedUser]) ->
 
 /// Inserts the addresses that are new, with the parameters of their users, and locks all of them in order.
 async fn lock_addresses(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     batch: &[&ImportedUser],
     now: DateTime<Utc>,
 ) -> QueryResult<HashMap<String, Locked>> {
@@ -98,7 +98,7 @@ async fn lock_addresses(
 
 /// Inserts accounts of addresses that were unknown until now, and deletes the addresses of those that collide.
 async fn insert_fresh<'a>(
-    conn: &mut Connection,
+    conn: &mut Connection<'_>,
     batch: &[&'a ImportedUser],
     now: DateTime<Utc>,
 ) -> QueryResult<HashMap<&'a str, Outcome>> {
@@ -118,7 +118,11 @@ async fn insert_fresh<'a>(
 }
 
 /// Inserts what collides with nothing, with an event each; returns the addresses of what was inserted.
-async fn insert(conn: &mut Connection, batch: &[&ImportedUser], now: DateTime<Utc>) -> QueryResult<HashSet<String>> {
+async fn insert(
+    conn: &mut Connection<'_>,
+    batch: &[&ImportedUser],
+    now: DateTime<Utc>,
+) -> QueryResult<HashSet<String>> {
     fn each<'a, T>(batch: &[&'a ImportedUser], what: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
         batch.iter().map(|user| what(user)).collect()
     }
@@ -155,7 +159,12 @@ async fn insert(conn: &mut Connection, batch: &[&ImportedUser], now: DateTime<Ut
 }
 
 /// Inserts a user whose address was known, and is locked.
-async fn join(conn: &mut Connection, user: &ImportedUser, shared: &str, now: DateTime<Utc>) -> QueryResult<Outcome> {
+async fn join(
+    conn: &mut Connection<'_>,
+    user: &ImportedUser,
+    shared: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<Outcome> {
     let canonical = user.email.canonical();
     let accounts: Vec<(bool, Option<String>)> = users::table
         .filter(users::email_canonical.eq(canonical))
@@ -173,7 +182,7 @@ async fn join(conn: &mut Connection, user: &ImportedUser, shared: &str, now: Dat
     if !takes_over && !is_one_more {
         return Ok(Outcome::AlreadyThere);
     }
-    let joined = conn.transaction(async |conn| {
+    let joined = db::in_savepoint(conn, async |conn| {
         if takes_over {
             delete_all_of(conn, canonical).await?;
         }
@@ -193,7 +202,7 @@ async fn join(conn: &mut Connection, user: &ImportedUser, shared: &str, now: Dat
 }
 
 /// Why an account could not be inserted.
-async fn collision(conn: &mut Connection, user: &ImportedUser) -> QueryResult<Outcome> {
+async fn collision(conn: &mut Connection<'_>, user: &ImportedUser) -> QueryResult<Outcome> {
     let ids = users::table.filter(users::id.eq(user.id.0)).count().get_result::<i64>(conn).await?;
     if ids > 0 {
         return Ok(Outcome::AlreadyThere);

@@ -85,7 +85,7 @@ impl Command {
         }
         let (db, _embedded) = open_database(settings).await?;
         let accounts = Accounts::for_commands(settings, db)?;
-        match self {
+        let result = match self {
             Self::List { search, limit, json } => {
                 let found = accounts.list(search.as_deref(), limit.into()).await?;
                 print(if json { as_json(&found)? } else { table(&found) })
@@ -100,7 +100,9 @@ impl Command {
             }
             Self::Delete { name, .. } => name.report(accounts.delete_by_admin(&name.account).await, "deleted"),
             Self::SetPassword(name) => set_password(&accounts, &name).await,
-        }
+        };
+        accounts.mail_waker.finish(&accounts.db).await;
+        result
     }
 }
 

@@ -55,7 +55,8 @@ async fn to_file(db: &Db, path: &Path) -> anyhow::Result<u64> {
 /// On a connection of its own: a million rows may take longer than a request may.
 async fn write(db: &Db, output: impl Write) -> anyhow::Result<u64> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
-    let mut conn = db.connect_alone().await?;
+    let conn = db.connect_alone().await?;
+    let mut conn = &conn;
     let mut rows = pin!(export::stream(&mut conn).await?);
     let mut count = 0;
     while let Some(row) = rows.try_next().await? {
