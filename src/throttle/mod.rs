@@ -9,7 +9,7 @@ mod names;
 mod refusals;
 
 pub use clients::{Action, count};
-pub use names::{FAILURES_TTL, LOCKED_AT, LoginName, clear};
+pub use names::{LoginName, clear};
 pub use refusals::Refusals;
 
 use chrono::{DateTime, Duration, Utc};
@@ -23,6 +23,10 @@ use crate::user::User;
 
 use names::CountedName;
 
+/// Failed sign-ins in a row after which only a reset helps (NIST SP 800-63B-4, section 3.2.2, asks for 100 at most).
+const LOCKED_AT: i32 = 100;
+/// How long failures count when nobody tries any more, unless the name is locked.
+const FAILURES_TTL: Duration = Duration::days(30);
 /// What `Retry-After` says for a locked name, in seconds: waiting does not help.
 const LOCKED_RETRY_AFTER: u32 = 86_400;
 /// How often an account may do within [`ACCOUNT_WINDOW`] what costs others something: an email to a stranger, or an event
@@ -40,6 +44,11 @@ pub struct Wait {
 fn wait_until(until: DateTime<Utc>, now: DateTime<Utc>) -> Wait {
     let milliseconds = (until - now).num_milliseconds().max(1);
     Wait { seconds: u32::try_from((milliseconds + 999) / 1000).unwrap_or(LOCKED_RETRY_AFTER) }
+}
+
+/// When the counter of a name may go: once its failures and the knowledge of its client are past. Never while it is locked.
+fn forgotten_at(failures: i32, last_at: DateTime<Utc>, known_until: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    (failures < LOCKED_AT).then(|| known_until.into_iter().fold(last_at + FAILURES_TTL, DateTime::max))
 }
 
 /// A try with a password that was counted as a failure before the password was looked at.
@@ -116,7 +125,7 @@ pub async fn wait_of_account(
     kind: EventKind,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<Wait>> {
-    let earlier = audit::nth_latest(conn, user.id(), kind, PER_ACCOUNT).await?;
+    let earlier = audit::nth_latest(conn, user.id(), kind, PER_ACCOUNT, now - ACCOUNT_WINDOW).await?;
     let is_ahead = |until: &DateTime<Utc>| *until > now && *until <= now + ACCOUNT_WINDOW;
     Ok(earlier.map(|at| at + ACCOUNT_WINDOW).filter(is_ahead).map(|until| wait_until(until, now)))
 }

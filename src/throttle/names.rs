@@ -15,17 +15,13 @@ use crate::db::Connection;
 use crate::db::schema::login_throttles;
 use crate::user::{User, UserId, Username};
 
-use super::{LOCKED_RETRY_AFTER, Wait, wait_until};
+use super::{LOCKED_AT, LOCKED_RETRY_AFTER, Wait, forgotten_at, wait_until};
 
 /// Failed sign-ins without a wait.
 const FREE_FAILURES: i32 = 5;
 /// The first wait; each further one is twice as long, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::seconds(30);
 const LONGEST_WAIT: Duration = Duration::hours(1);
-/// Failed sign-ins in a row after which only a reset helps (NIST SP 800-63B-4, section 3.2.2, asks for 100 at most).
-pub const LOCKED_AT: i32 = 100;
-/// How long failures count when nobody tries any more, unless the name is locked.
-pub const FAILURES_TTL: Duration = Duration::days(30);
 /// How long a client is known after a sign-in.
 const KNOWN_TTL: Duration = Duration::days(90);
 
@@ -206,6 +202,7 @@ async fn lock(
             login_throttles::client.eq(client),
             login_throttles::failures.eq(0),
             login_throttles::last_at.eq(now),
+            login_throttles::forgotten_at.eq(forgotten_at(0, now, None)),
         )
     };
     let rows: Vec<(IpNet, Failures)> = diesel::insert_into(login_throttles::table)
@@ -231,6 +228,7 @@ async fn set(conn: &mut Connection, name: &LoginName, client: IpNet, failures: &
             login_throttles::blocked_until.eq(failures.blocked_until),
             login_throttles::last_at.eq(failures.last_at),
             login_throttles::known_until.eq(failures.known_until),
+            login_throttles::forgotten_at.eq(forgotten_at(failures.count, failures.last_at, failures.known_until)),
         ))
         .execute(conn)
         .await?;
