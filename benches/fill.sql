@@ -14,10 +14,13 @@
 \set parameters '$bcrypt-sha256$v=2,t=2b,r=12$/NbSMAPU8Y2JXEH81Wu0kO$'
 \set hash :parameters 'YfusRYkzfMkNbCpfNhCGnJ5OPYH0M0y'
 
+set timezone = 'UTC';
+-- One time for all statements: ids are computed from it.
+select now() as now
+\gset
 set session_replication_role = replica;
 set synchronous_commit = off;
 set maintenance_work_mem = '1GB';
-set timezone = 'UTC';
 
 -- A UUIDv7 of a time; the rest of it comes from a text, so that a row can be computed from the number of its user.
 create function pg_temp.v7(at timestamptz, seed text) returns uuid language sql stable as $$
@@ -57,44 +60,44 @@ select remove from made_later
 \gexec
 
 insert into addresses (canonical, parameters, created_at)
-select 'user' || n || '@example.com', :'parameters', now() - (:users - n) * (interval '2 years' / :users)
+select 'user' || n || '@example.com', :'parameters', :'now'::timestamptz - (:users - n) * (interval '2 years' / :users)
 from generate_series(0, :users - 1) n;
 
 insert into users (id, email, email_canonical, username, username_canonical, password_hash, password_set_at,
     credential_version, confirmed_at, created_at)
 select pg_temp.v7(at, 'user ' || n), 'user' || n || '@example.com', 'user' || n || '@example.com', 'user' || n, 'user' || n,
     :'hash', at, gen_random_uuid(), at + interval '1 minute', at
-from (select n, now() - (:users - n) * (interval '2 years' / :users) as at from generate_series(0, :users - 1) n) n;
+from (select n, :'now'::timestamptz - (:users - n) * (interval '2 years' / :users) as at from generate_series(0, :users - 1) n) n;
 
 -- Two living sessions each. Every hundredth user has an ended and an idle one as well.
 insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, is_remembered, ip,
     user_agent)
 select pg_temp.v7(began, 'session ' || n || k), sha256(convert_to(pg_temp.token(n, k), 'UTF8')),
     pg_temp.v7(at, 'user ' || n), began,
-    case k when 3 then began else now() - (now() - began) * pg_temp.share('seen ' || n || k) end,
+    case k when 3 then began else :'now'::timestamptz - (:'now'::timestamptz - began) * pg_temp.share('seen ' || n || k) end,
     began + case k when 2 then interval '1 hour' else interval '30 days' end,
     case k when 3 then 3600 else 14 * 86400 end, k <> 2,
     '10.0.0.0'::inet + n % 16777216, 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 from (
-    select n, k, now() - (:users - n) * (interval '2 years' / :users) as at,
-        now() - interval '2 hours' - pg_temp.share('began ' || n || k) * interval '7 days' as began
+    select n, k, :'now'::timestamptz - (:users - n) * (interval '2 years' / :users) as at,
+        :'now'::timestamptz - interval '2 hours' - pg_temp.share('began ' || n || k) * interval '7 days' as began
     from generate_series(0, :users - 1) n, generate_series(0, 3) k
     where k < 2 or n % 100 = 0
 ) n;
 
 insert into account_events (id, user_id, kind, actor, at, ip, user_agent, request_id)
-select pg_temp.v7(at, 'event ' || n), pg_temp.v7(now() - (:users - n) * (interval '2 years' / :users), 'user ' || n),
+select pg_temp.v7(at, 'event ' || n), pg_temp.v7(:'now'::timestamptz - (:users - n) * (interval '2 years' / :users), 'user ' || n),
     'signed_in', 'owner', at, '10.0.0.0'::inet + n % 16777216,
     'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', pg_temp.v7(at, 'request ' || n)::text
-from (select n, now() - pg_temp.share('event ' || n) * interval '90 days' as at from generate_series(0, :users - 1) n) n;
+from (select n, :'now'::timestamptz - pg_temp.share('event ' || n) * interval '90 days' as at from generate_series(0, :users - 1) n) n;
 
 -- Every tenth user signed in lately: two names, each counted for strangers and for the own client. One in a hundred of
 -- these rows may go.
 insert into login_throttles (name_sha256, client, failures, last_at, known_until, forgotten_at)
 select sha256(convert_to(name, 'UTF8')), client, 0, at, known_until,
-    case when n % 1000 = 0 then now() - interval '1 day' else coalesce(known_until, at + interval '30 days') end
+    case when n % 1000 = 0 then :'now'::timestamptz - interval '1 day' else coalesce(known_until, at + interval '30 days') end
 from (
-    select n, now() - pg_temp.share('event ' || n) * interval '29 days' as at
+    select n, :'now'::timestamptz - pg_temp.share('event ' || n) * interval '29 days' as at
     from generate_series(0, :users - 1, 10) n
 ) n,
 lateral (values ('email:user' || n || '@example.com'), ('username:user' || n)) names (name),

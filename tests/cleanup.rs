@@ -136,7 +136,7 @@ async fn of_two_instances_one_cleans_up() {
 }
 
 #[tokio::test]
-async fn it_is_due_again_after_its_interval_whoever_did_it_last() {
+async fn it_is_due_again_after_its_interval() {
     let app = TestApp::start().await;
     app.until_cleaned_up().await;
     add_expired(&app).await;
