@@ -17,6 +17,7 @@ mod answers;
 mod import;
 mod mails;
 mod requests;
+mod scale;
 
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,9 @@ fn main() {
         }
         if is_asked("import") {
             import::measure().await;
+        }
+        if is_asked("scale") {
+            scale::measure().await;
         }
     });
 }

@@ -4,6 +4,9 @@ use chrono::Duration;
 
 use crate::support::{TestApp, eventually, within};
 
+/// Changes something that a clean-up would see, and waits so long for one that does not come.
+const QUIET: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// More than one batch of every table, and more than one slice of addresses.
 const MANY: &str = "generate_series(1, 10500) n";
 
@@ -29,7 +32,9 @@ async fn pile_up(app: &TestApp) {
              {old}, 1, false from {MANY}"
         ),
         format!("insert into mail_budgets select n || '@example.com', 'confirm_email', {old}, {old} from {MANY}"),
-        format!("insert into login_throttles select sha256(n::text::bytea), '0.0.0.0/0', 3, null, {old} from {MANY}"),
+        format!(
+            "insert into login_throttles select sha256(n::text::bytea), '0.0.0.0/0', 3, null, {old}, null, {old} from {MANY}"
+        ),
         format!("insert into client_throttles select '10.0.0.0'::inet + n, 'sign_in', 3, {old} from {MANY}"),
         format!(
             "insert into account_events (id, user_id, kind, actor, at) select gen_random_uuid(), (select id from users where \
@@ -76,7 +81,7 @@ async fn expired_rows_are_removed_and_all_others_stay() {
     pile_up(&app).await;
     let piled = counts(&app).await;
     assert!(piled.iter().zip(&fresh).all(|(piled, fresh)| *piled == fresh + 10_500), "{piled:?}");
-    let _instance = app.beside(|_| ()).await;
+    let _instance = app.clean_up().await;
     let done = async || (counts(&app).await == fresh).then_some(());
     within(std::time::Duration::from_secs(60), "the expired rows are removed", done).await;
     assert!(ada.passes_the_guard().await && bob.is_signed_in().await);
@@ -96,4 +101,105 @@ async fn an_address_is_forgotten_with_its_last_account() {
     .await;
     ada.elsewhere().await.delete_account().await.expect(204);
     assert_eq!(known().await, None);
+}
+
+/// Inserts an expired row.
+async fn add_expired(app: &TestApp) {
+    app.database.rows("insert into mail_budgets values ('old@example.com', 'x', '2020-01-01', '2020-01-01')").await;
+}
+
+async fn expired(app: &TestApp) -> i64 {
+    app.database.number("select count(*) from mail_budgets where mailbox = 'old@example.com'").await
+}
+
+async fn until_clean(app: &TestApp) {
+    eventually("the expired row is removed", async || (expired(app).await == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn of_two_instances_one_cleans_up() {
+    let app = TestApp::start().await;
+    app.until_cleaned_up().await;
+    add_expired(&app).await;
+    app.database.rows("delete from cleanup_runs").await;
+    let row = app.database.hold("select 1 from mail_budgets where mailbox = 'old@example.com' for update").await;
+    let runs = app.database.hold("lock table cleanup_runs in exclusive mode").await;
+    let _instances = (app.beside(|_| ()).await, app.beside(|_| ()).await);
+    app.database.until_waiting(2).await;
+    runs.commit().await;
+    // One goes on to the row; the other one does not follow.
+    app.database.until_waiting(1).await;
+    tokio::time::sleep(QUIET).await;
+    app.database.until_waiting(1).await;
+    row.commit().await;
+    until_clean(&app).await;
+}
+
+#[tokio::test]
+async fn it_is_due_again_after_its_interval() {
+    let app = TestApp::start().await;
+    app.until_cleaned_up().await;
+    add_expired(&app).await;
+    let early = app.beside(|_| ()).await;
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(expired(&app).await, 1, "it was just done");
+    drop(early);
+    app.clock.advance(Duration::minutes(11));
+    let _late = app.beside(|_| ()).await;
+    until_clean(&app).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_does_not_stop_it() {
+    let app = TestApp::start().await;
+    app.until_cleaned_up().await;
+    add_expired(&app).await;
+    app.database.rows("update cleanup_runs set next_at = next_at + interval '1 year'").await;
+    let _instance = app.beside(|_| ()).await;
+    until_clean(&app).await;
+}
+
+#[tokio::test]
+async fn idle_sessions_are_removed_and_used_ones_stay() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    // More than one slice; every other one is idle.
+    app.database
+        .rows(
+            "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, is_remembered, ip) \
+             select gen_random_uuid(), sha256(n::text::bytea), id, now(), now() - (n % 2) * interval '2 hours', now() + interval \
+             '1 day', 3600, false, '127.0.0.1' from users, generate_series(1, 21000) n",
+        )
+        .await;
+    let _instance = app.clean_up().await;
+    let sessions = "select count(*) from sessions";
+    let done = async || (app.database.number(sessions).await == 10_501).then_some(());
+    within(std::time::Duration::from_secs(30), "the idle sessions are removed", done).await;
+    assert!(ada.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn counters_of_names_are_forgotten_unless_they_are_locked_or_their_client_is_known() {
+    let app = crate::security::limited().await;
+    let ada = app.member("ada").await;
+    ada.knowing("a wrong guess").try_sign_in(serde_json::json!({})).await.expect(401);
+    let counters = async || app.database.number("select count(*) from login_throttles").await;
+    let before = counters().await;
+    // A name that nobody may try any more.
+    let nobody = serde_json::json!({ "email": "nobody@example.com", "password": "a wrong guess" });
+    app.database.rows("update login_throttles set failures = 0").await;
+    app.visitor().post_json("/login", &nobody).await.expect(401);
+    app.database.rows("update login_throttles set failures = 99, blocked_until = null where failures = 1").await;
+    app.visitor().post_json("/login", &nobody).await.expect(401);
+    assert_eq!(counters().await, before + 2);
+    let [known, locked] = ["known_until is not null", "failures = 100"];
+    let number =
+        async |which: &str| app.database.number(&format!("select count(*) from login_throttles where {which}")).await;
+    let (is_known, is_locked) = (number(known).await, number(locked).await);
+    assert!(is_known > 0 && is_locked > 0);
+    for (days, left) in [(31, is_known + is_locked), (60, is_locked)] {
+        app.clock.advance(Duration::days(days));
+        let _instance = app.clean_up().await;
+        eventually("counters are forgotten", async || (counters().await == left).then_some(())).await;
+    }
 }

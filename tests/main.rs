@@ -32,6 +32,7 @@ mod import;
 mod import_faults;
 mod import_passwordless;
 mod mail;
+mod migrations;
 mod overtaken;
 mod passlib;
 mod races;

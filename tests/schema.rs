@@ -9,7 +9,8 @@ use vestibule::db::{Db, MIGRATIONS};
 use crate::support::database::TestDatabase;
 
 const COLUMNS: &str = "select table_name, column_name, data_type, is_nullable from information_schema.columns \
-                       where table_schema = 'public' and table_name not like '\\_\\_diesel%'";
+                       where table_schema = 'public' and table_name not like '\\_\\_diesel%' \
+                       and table_name not in (select relname from pg_class where relispartition)";
 
 /// Everything that a migration can create, as text.
 const OBJECTS: [&str; 5] = [

@@ -9,10 +9,12 @@ create table login_throttles (
     last_at timestamptz not null,
     -- The account was signed in to from this client; until then, only the client's own failures count for it.
     known_until timestamptz,
+    -- When the row limits nothing any more, and may go. Null while the name is locked.
+    forgotten_at timestamptz,
     primary key (name_sha256, client)
 );
 
-create index login_throttles_last_at_idx on login_throttles (last_at);
+create index login_throttles_forgotten_at_idx on login_throttles (forgotten_at);
 
 -- What a client did within a window of time. A client is an IPv4 address or an IPv6 /64; a /48 is counted as well.
 create table client_throttles (

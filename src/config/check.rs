@@ -41,6 +41,8 @@ pub struct Config {
     /// Where links lead, and how long they are valid.
     pub links: LinkConfig,
     pub session: SessionConfig,
+    /// How long events are kept.
+    pub event_ttl: Duration,
     pub password_min_length: usize,
     pub bcrypt_cost: u32,
     /// As browsers write them.
@@ -178,6 +180,7 @@ impl Config {
             service_name: service_name(&settings.mail_from, &public_url),
             links: LinkConfig::new(settings, &public_url),
             session: SessionConfig::new(settings, is_secure),
+            event_ttl: settings.event_ttl,
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,
             allowed_origins: settings.allowed_origins.clone(),

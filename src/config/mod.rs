@@ -109,6 +109,10 @@ pub struct Settings {
     #[arg(long, env, value_name = "DURATION", default_value = "14d", value_parser = value::duration)]
     pub remember_idle_ttl: Duration,
 
+    /// How long the events of an account are kept; they are deleted by the month
+    #[arg(long, env, value_name = "DURATION", default_value = "365d", value_parser = value::retention)]
+    pub event_ttl: Duration,
+
     /// Shortest password, in characters
     #[arg(long, env, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(8..=128))]
     pub password_min_length: u16,

@@ -16,6 +16,10 @@ const SECRET_KEY_BYTES: usize = 32;
 /// The longest lifetime that can be set: a year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// How long something may be kept.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_RETENTION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
 /// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -176,6 +180,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// Reads a number of database connections: some send mails, one listens, and requests need several.
 pub fn connections() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(8..=1000)
+}
+
+/// Reads how long something is kept, such as `90d`: from a day to ten years.
+pub fn retention(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration < SHORTEST_RETENTION => Err("must be at least 1d".into()),
+        Ok(duration) if duration > LONGEST_RETENTION => Err("must be ten years at most".into()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("must be a duration such as 90d or 2y".into()),
+    }
 }
 
 /// Reads how often something may be done.

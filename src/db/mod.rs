@@ -24,15 +24,28 @@ use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 /// How many rows a clean-up deletes at once: that many take milliseconds and block no request.
 const DELETE_BATCH: i64 = 1000;
 
-/// Deletes some of the rows of `table` for which `condition` holds, in which `$1` is `at`. Returns how many.
-pub async fn delete_batch(
-    conn: &mut Connection<'_>,
-    table: &str,
-    condition: &str,
-    at: DateTime<Utc>,
-) -> QueryResult<usize> {
-    let statement =
-        format!("delete from {table} where ctid = any(array(select ctid from {table} where {condition} limit $2))");
+/// Rows of a table with a time that is past, or too far ahead to be right.
+#[derive(Clone, Copy, Debug)]
+pub struct Expired {
+    pub table: &'static str,
+    /// The time. It has an index, with the condition `only`.
+    pub column: &'static str,
+    /// Which rows may be deleted at all, in SQL.
+    pub only: &'static str,
+    /// Whether those after a time go, instead of those before it.
+    pub is_ahead: bool,
+}
+
+/// Deletes some of the expired rows: those before `at`, the earliest first, or else those after it. Returns how many.
+pub async fn delete_batch(conn: &mut Connection<'_>, expired: &Expired, at: DateTime<Utc>) -> QueryResult<usize> {
+    let Expired { table, column, only, is_ahead } = expired;
+    let (compares, order) = if *is_ahead { (">", "desc") } else { ("<", "asc") };
+    // The order makes PostgreSQL follow the index. If it believed that many rows have expired, it would read the table
+    // instead, because it expected to find enough of them soon.
+    let statement = format!(
+        "delete from {table} where ctid = any(array(select ctid from {table} where {only} and {column} {compares} $1 \
+         order by {column} {order} limit $2))"
+    );
     diesel::sql_query(statement).bind::<Timestamptz, _>(at).bind::<BigInt, _>(DELETE_BATCH).execute(conn).await
 }
 

@@ -22,6 +22,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    cleanup_runs (task) {
+        task -> Text,
+        next_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     client_throttles (client, action) {
         client -> Inet,
         action -> Text,
@@ -50,6 +57,7 @@ diesel::table! {
         blocked_until -> Nullable<Timestamptz>,
         last_at -> Timestamptz,
         known_until -> Nullable<Timestamptz>,
+        forgotten_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -125,6 +133,7 @@ diesel::joinable!(users -> addresses (email_canonical));
 diesel::allow_tables_to_appear_in_same_query!(
     account_events,
     addresses,
+    cleanup_runs,
     client_throttles,
     email_changes,
     login_throttles,

@@ -58,7 +58,7 @@ pub struct SessionView {
     /// A UUIDv7.
     id: Uuid,
     created_at: DateTime<Utc>,
-    /// To the minute.
+    /// To five minutes, or more exactly if the session may be unused for less than 12 hours.
     last_seen_at: DateTime<Utc>,
     /// When it ends at the latest.
     expires_at: DateTime<Utc>,

@@ -185,7 +185,7 @@ async fn confirm_email(conn: &mut Connection<'_>, canonical: &str) -> QueryResul
 
 /// How the account was registered: what the person who signed up will recognise, also if a stranger asked for the mail.
 async fn registration(conn: &mut Connection<'_>, user: &User) -> QueryResult<MailOrigin> {
-    let Some(event) = audit::find_registration(conn, user.id()).await? else {
+    let Some(event) = audit::find_registration(conn, user).await? else {
         return Ok(MailOrigin { at: user.created_at, client: None });
     };
     let client = event.ip.map(|ip| Client { ip: ip.addr(), user_agent: event.user_agent });

@@ -1,53 +1,76 @@
 //! Deletes what is past its time: unconfirmed accounts, ended sessions, old mails, counters and events.
+//!
+//! One instance at a time does each task: the one that sets when the task is due again. If it dies halfway, the rest waits
+//! until then. No statement reads a whole table: each follows an index, or reads a slice of a primary key.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Duration as Span, Utc};
+use diesel::prelude::*;
+use diesel::query_dsl::methods::FilterDsl;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use crate::app::App;
-use crate::db::{self, DbError};
-use crate::throttle::{FAILURES_TTL, LOCKED_AT};
+use crate::audit::months::{self, Month};
+use crate::db::schema::cleanup_runs;
+use crate::db::{self, Connection, DbError};
+use crate::session::store;
 use crate::user;
 
-/// How often.
+/// How often an instance asks what is due.
 const INTERVAL: Duration = Duration::from_secs(600);
 /// How long a registration may take between its two looks at its address, generously.
 const UNUSED_ADDRESS_TTL: Span = Span::hours(1);
 
-/// Rows to delete.
-struct Stale {
-    what: &'static str,
-    table: &'static str,
-    /// In SQL, where `$1` is `ttl` ago.
-    condition: String,
-    ttl: Span,
+/// What one instance does at a time. The names are in the table `cleanup_runs`.
+#[derive(Clone, Copy, Debug, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+enum Task {
+    /// Creates the next months of events, and drops the old ones.
+    Months,
+    /// Deletes what an index finds.
+    ExpiredRows,
+    /// Walks over all sessions. Nothing waits for it: the guard refuses idle sessions anyway.
+    IdleSessions,
+    /// Walks over all addresses.
+    UnusedAddresses,
 }
 
-impl Stale {
-    fn new(what: &'static str, table: &'static str, condition: impl Into<String>, ttl: Span) -> Self {
-        Self { what, table, condition: condition.into(), ttl }
+impl Task {
+    /// Months come first: requests want to insert events.
+    const ALL: [Self; 4] = [Self::Months, Self::ExpiredRows, Self::IdleSessions, Self::UnusedAddresses];
+
+    fn interval(self) -> Span {
+        match self {
+            Self::ExpiredRows => Span::minutes(10),
+            Self::Months | Self::IdleSessions => Span::hours(1),
+            Self::UnusedAddresses => Span::days(1),
+        }
     }
 
-    fn all() -> [Self; 8] {
-        let is_ended = "expires_at <= $1 or last_seen_at + idle_seconds * interval '1 second' <= $1";
-        let is_forgotten =
-            format!("last_at < $1 and failures < {LOCKED_AT} and (known_until is null or known_until < $1)");
-        [
-            Self::new(
-                "unconfirmed accounts",
-                "users",
-                "confirmed_at is null and created_at < $1",
-                user::UNCONFIRMED_TTL,
-            ),
-            Self::new("ended sessions", "sessions", is_ended, Span::zero()),
-            Self::new("old mails", "outbox", "state <> 'queued' and queued_at < $1", Span::days(30)),
-            Self::new("budgets of addresses", "mail_budgets", "full_at < $1", Span::hours(1)),
-            Self::new("counters of names", "login_throttles", is_forgotten, FAILURES_TTL),
-            Self::new("counters of clients", "client_throttles", "window_ends_at < $1", Span::zero()),
-            Self::new("old events", "account_events", "at < $1", Span::days(365)),
-            // They can be undone for seven days.
-            Self::new("old changes of address", "email_changes", "requested_at < $1", Span::days(30)),
-        ]
+    async fn run(self, app: &App, now: DateTime<Utc>) {
+        let oldest_event = now - app.config.event_ttl;
+        match self {
+            Self::Months => renew_months(app, now, oldest_event).await,
+            Self::ExpiredRows => {
+                for expired in Expired::all(now - oldest_event) {
+                    delete_expired(app, &expired, now - expired.ttl).await;
+                }
+            }
+            Self::IdleSessions => {
+                let slice = async |conn: &mut Connection<'_>, after: &Uuid| store::delete_idle(conn, now, *after).await;
+                walk(app, "idle sessions", Uuid::nil(), slice).await;
+            }
+            Self::UnusedAddresses => {
+                let before = now - UNUSED_ADDRESS_TTL;
+                let slice = async |conn: &mut Connection<'_>, after: &String| {
+                    user::addresses::delete_unused(conn, before, after).await
+                };
+                walk(app, "unused addresses", String::new(), slice).await;
+            }
+        }
     }
 }
 
@@ -55,20 +78,76 @@ impl Stale {
 pub(super) async fn run(app: &App) {
     app.db.wait_until_migrated().await;
     loop {
-        let now = app.clock.now();
-        for stale in Stale::all() {
-            delete(app, &stale, now - stale.ttl).await;
+        for task in Task::ALL {
+            let now = app.clock.now();
+            match app.db.run(async |conn| take(conn, task, now).await).await {
+                Ok(true) => task.run(app, now).await,
+                Ok(false) => {}
+                Err(error) => report(task.into(), 0, Err(error)),
+            }
         }
-        delete_unused_addresses(app, now - UNUSED_ADDRESS_TTL).await;
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
+/// Whether a task is due and this instance is the one to do it. A time too far ahead is no time: the clock was wrong when
+/// it was written. Twice the interval, because the clocks of two instances differ.
+async fn take(conn: &mut Connection<'_>, task: Task, now: DateTime<Utc>) -> QueryResult<bool> {
+    let is_due = cleanup_runs::next_at.le(now).or(cleanup_runs::next_at.gt(now + task.interval() * 2));
+    let taking = diesel::insert_into(cleanup_runs::table)
+        .values((cleanup_runs::task.eq(<&str>::from(task)), cleanup_runs::next_at.eq(now + task.interval())))
+        .on_conflict(cleanup_runs::task)
+        .do_update()
+        .set(cleanup_runs::next_at.eq(excluded(cleanup_runs::next_at)));
+    Ok(FilterDsl::filter(taking, is_due).execute(conn).await? == 1)
+}
+
+/// Rows to delete: those with a time before `ttl` ago in an indexed column.
+struct Expired {
+    what: &'static str,
+    rows: db::Expired,
+    ttl: Span,
+}
+
+impl Expired {
+    const fn new(what: &'static str, table: &'static str, column: &'static str, ttl: Span) -> Self {
+        Self { what, rows: db::Expired { table, column, only: "true", is_ahead: false }, ttl }
+    }
+
+    /// With a time later than `after` from now.
+    fn ahead(what: &'static str, table: &'static str, column: &'static str, after: Span) -> Self {
+        let rows = db::Expired { table, column, only: "true", is_ahead: true };
+        Self { what, rows, ttl: -after }
+    }
+
+    const fn only(mut self, condition: &'static str) -> Self {
+        self.rows.only = condition;
+        self
+    }
+
+    fn all(event_ttl: Span) -> [Self; 9] {
+        let now = Span::zero();
+        [
+            Self::new("unconfirmed accounts", "users", "created_at", user::UNCONFIRMED_TTL)
+                .only("confirmed_at is null"),
+            Self::new("ended sessions", "sessions", "expires_at", now),
+            Self::new("old mails", "outbox", "queued_at", Span::days(30)).only("state <> 'queued'"),
+            Self::new("budgets of addresses", "mail_budgets", "full_at", Span::hours(1)),
+            Self::new("counters of names", "login_throttles", "forgotten_at", now),
+            Self::new("counters of clients", "client_throttles", "window_ends_at", now),
+            Self::new("old events of no month", "account_events_default", "at", event_ttl),
+            Self::ahead("events of a wrong clock", "account_events_default", "at", event_ttl),
+            // They can be undone for seven days.
+            Self::new("old changes of address", "email_changes", "requested_at", Span::days(30)),
+        ]
+    }
+}
+
 /// Batch by batch: all at once could take longer than a statement may.
-async fn delete(app: &App, Stale { what, table, condition, .. }: &Stale, before: DateTime<Utc>) {
+async fn delete_expired(app: &App, Expired { what, rows, .. }: &Expired, before: DateTime<Utc>) {
     let mut total = 0;
     let result = loop {
-        match app.db.run(async |conn| db::delete_batch(conn, table, condition, before).await).await {
+        match app.db.run(async |conn| db::delete_batch(conn, rows, before).await).await {
             Ok(0) => break Ok(()),
             Ok(count) => total += count,
             Err(error) => break Err(error),
@@ -77,17 +156,43 @@ async fn delete(app: &App, Stale { what, table, condition, .. }: &Stale, before:
     report(what, total, result);
 }
 
-/// Looks at all addresses, a slice at a time.
-async fn delete_unused_addresses(app: &App, before: DateTime<Utc>) {
-    let (mut total, mut after) = (0, Some(String::new()));
+/// Goes through a table, a slice at a time. `slice` returns how many rows it deleted and where to continue.
+async fn walk<K>(
+    app: &App,
+    what: &str,
+    first: K,
+    slice: impl AsyncFn(&mut Connection<'_>, &K) -> QueryResult<(usize, Option<K>)>,
+) {
+    let (mut total, mut after) = (0, Some(first));
     let mut result = Ok(());
     while let Some(from) = after.take() {
-        match app.db.run(async |conn| user::addresses::delete_unused(conn, before, &from).await).await {
+        match app.db.run(async |conn| slice(conn, &from).await).await {
             Ok((count, next)) => (total, after) = (total + count, next),
             Err(error) => result = Err(error),
         }
     }
-    report("unused addresses", total, result);
+    report(what, total, result);
+}
+
+/// Creates the months of events that will be needed, and drops those with nothing from `since` on.
+async fn renew_months(app: &App, now: DateTime<Utc>, since: DateTime<Utc>) {
+    let existing = match app.db.run(async |conn| months::list(conn).await).await {
+        Ok(existing) => existing,
+        Err(error) => return report("months of events", 0, Err(error)),
+    };
+    for month in Month::needed(now).into_iter().filter(|month| !existing.contains(month)) {
+        if let Err(error) = change(app, async |conn| months::create(conn, month).await).await {
+            log::warn!("creating {} failed, trying again later: {error}", month.table());
+        }
+    }
+    for month in existing.into_iter().filter(|month| month.is_before(since)) {
+        let dropped = change(app, async |conn| months::drop(conn, month).await).await;
+        report("month of events", dropped.is_ok().into(), dropped);
+    }
+}
+
+async fn change(app: &App, change: impl AsyncFnOnce(&mut Connection<'_>) -> QueryResult<()>) -> Result<(), DbError> {
+    app.db.transaction::<_, diesel::result::Error, DbError>(change).await
 }
 
 fn report(what: &str, total: usize, result: Result<(), DbError>) {

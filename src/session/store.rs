@@ -1,6 +1,7 @@
 //! The queries on sessions.
 
 use chrono::{DateTime, Duration, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Inet, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -15,8 +16,13 @@ use crate::user::{User, UserId};
 
 use super::{CurrentSession, NewSession};
 
-/// How exactly the last use is kept: one write a minute and session at most.
-const LAST_SEEN_PRECISION: Duration = Duration::seconds(60);
+/// How exactly the last use of a session is kept that may be idle for [`LONG_IDLE`]: one write in that time at most.
+const LAST_SEEN_PRECISION: Duration = Duration::minutes(5);
+/// The same for a shorter one, or a tenth of its idle time.
+const SHORT_LAST_SEEN_PRECISION: Duration = Duration::minutes(1);
+const LONG_IDLE: Duration = Duration::hours(12);
+/// How many sessions one clean-up statement looks at.
+const SLICE: i64 = 10_000;
 /// How many sessions of an account are kept, the newest.
 const KEPT: i64 = 100;
 
@@ -25,7 +31,7 @@ const KEPT: i64 = 100;
 pub struct Session {
     pub id: Uuid,
     pub created_at: DateTime<Utc>,
-    /// To the minute.
+    /// To five minutes, or more exactly if the session may be idle for less than 12 hours.
     pub last_seen_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub idle_seconds: i32,
@@ -111,8 +117,8 @@ pub async fn rotate(conn: &mut Connection<'_>, id: Uuid, client: &Client) -> Que
     }))
 }
 
-/// The living session of this token with its account. Records that it was used. One round trip, and a second one once a
-/// minute, or ten times in its idle time.
+/// The living session of this token with its account. Records that it was used. One round trip, and now and then a second
+/// one ([`last_seen_precision`]).
 pub async fn find_and_touch(
     conn: &mut Connection<'_>,
     token: &Token,
@@ -129,13 +135,17 @@ pub async fn find_and_touch(
     let Some((session, user)) = found.filter(|(session, _)| now < session.ends_at()) else {
         return Ok(None);
     };
-    // A short idle time needs more precision, or a session in use would end.
-    let precision = LAST_SEEN_PRECISION.min(Duration::seconds((session.idle_seconds / 10).into()));
-    if now - session.last_seen_at >= precision {
+    if now - session.last_seen_at >= last_seen_precision(session.idle_seconds) {
         let touch = diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now));
         db::cached(touch).execute(conn).await?;
     }
     Ok(Some(CurrentSession { session_id: session.id, user }))
+}
+
+/// A short idle time needs more precision, or a session in use would end.
+fn last_seen_precision(idle_seconds: i32) -> Duration {
+    let idle = Duration::seconds(idle_seconds.into());
+    if idle >= LONG_IDLE { LAST_SEEN_PRECISION } else { SHORT_LAST_SEEN_PRECISION.min(idle / 10) }
 }
 
 /// The living sessions of an account, the newest first.
@@ -169,4 +179,18 @@ pub async fn delete_all(conn: &mut Connection<'_>, user_id: UserId, keep: Option
         Some(id) => diesel::delete(sessions.filter(sessions::id.ne(id))).execute(conn).await,
         None => diesel::delete(sessions).execute(conn).await,
     }
+}
+
+/// Looks at the next sessions after `after` and deletes those that were not used in time: no index knows them, or every use
+/// would write to it. Returns how many it deleted and where to continue.
+pub async fn delete_idle(
+    conn: &mut Connection<'_>,
+    now: DateTime<Utc>,
+    after: Uuid,
+) -> QueryResult<(usize, Option<Uuid>)> {
+    let next = sessions::table.filter(sessions::id.gt(after)).order(sessions::id);
+    let last: Option<Uuid> = next.select(sessions::id).offset(SLICE - 1).first(conn).await.optional()?;
+    let is_idle = sql::<Bool>("last_seen_at + idle_seconds * interval '1 second' <= ").bind::<Timestamptz, _>(now);
+    let slice = sessions::table.filter(sessions::id.gt(after)).filter(sessions::id.le(last.unwrap_or(Uuid::max())));
+    Ok((diesel::delete(slice.filter(is_idle)).execute(conn).await?, last))
 }

@@ -13,11 +13,20 @@ const FREE_FAILURES: i32 = 5;
 const FIRST_WAIT: Duration = Duration::seconds(30);
 const LONGEST_WAIT: Duration = Duration::hours(1);
 /// Failed sign-ins in a row after which only a reset helps (NIST SP 800-63B-4, section 3.2.2, asks for 100 at most).
-pub const LOCKED_AT: i32 = 100;
+pub(super) const LOCKED_AT: i32 = 100;
 /// How long failures count when nobody tries any more, unless the name is locked.
-pub const FAILURES_TTL: Duration = Duration::days(30);
+const FAILURES_TTL: Duration = Duration::days(30);
 /// How long a client is known after a sign-in.
 pub(super) const KNOWN_TTL: Duration = Duration::days(90);
+
+/// When the counter of a name may go: once its failures and the knowledge of its client are past. Never while it is locked.
+pub(super) fn forgotten_at(
+    failures: i32,
+    last_at: DateTime<Utc>,
+    known_until: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    (failures < LOCKED_AT).then(|| known_until.into_iter().fold(last_at + FAILURES_TTL, DateTime::max))
+}
 
 /// A counter of a name: of all strangers, or of one client.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]

@@ -10,7 +10,6 @@ mod names;
 mod refusals;
 
 pub use clients::{Action, count};
-pub use failures::{FAILURES_TTL, LOCKED_AT};
 pub use names::{LoginName, clear};
 pub use refusals::Refusals;
 
@@ -126,7 +125,7 @@ pub async fn wait_of_account(
     kind: EventKind,
     now: DateTime<Utc>,
 ) -> QueryResult<Option<Wait>> {
-    let earlier = audit::nth_latest(conn, user.id(), kind, PER_ACCOUNT).await?;
+    let earlier = audit::nth_latest(conn, user.id(), kind, PER_ACCOUNT, now - ACCOUNT_WINDOW).await?;
     let is_ahead = |until: &DateTime<Utc>| *until > now && *until <= now + ACCOUNT_WINDOW;
     Ok(earlier.map(|at| at + ACCOUNT_WINDOW).filter(is_ahead).map(|until| wait_until(until, now)))
 }

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Bool, Inet, Timestamptz};
+use diesel::sql_types::{Array, Binary, Bool, Inet, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 use ipnet::{IpNet, Ipv4Net};
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ use crate::db::{self, Connection};
 use crate::user::{User, UserId, Username};
 
 use super::Wait;
-use super::failures::{Failures, KNOWN_TTL, LOCKED_AT};
+use super::failures::{Failures, KNOWN_TTL, LOCKED_AT, forgotten_at};
 
 /// A sign-in name as the counters know it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,24 +110,28 @@ pub(super) async fn succeed(
     let shared = db::cached(
         diesel::sql_query(
             "update login_throttles t set failures = greatest(t.failures - own.failures, 0), \
-             blocked_until = case when t.last_at = $4 then null else t.blocked_until end \
+             blocked_until = case when t.last_at = $4 then null else t.blocked_until end, \
+             forgotten_at = coalesce(t.forgotten_at, $5) \
              from login_throttles own where own.name_sha256 = t.name_sha256 and own.client = $3 \
              and own.known_until is null and own.failures > 0 and t.name_sha256 = any($1) and t.client = $2",
         )
         .bind::<Array<Binary>, _>(as_bytes(names))
         .bind::<Inet, _>(strangers())
         .bind::<Inet, _>(client)
-        .bind::<Timestamptz, _>(counted.at),
+        .bind::<Timestamptz, _>(counted.at)
+        .bind::<Nullable<Timestamptz>, _>(forgotten_at(0, counted.at, None)),
     );
+    let known_until = now + KNOWN_TTL;
     let own = db::cached(
         diesel::sql_query(
-            "update login_throttles set failures = 0, blocked_until = null, last_at = $3, known_until = $4 \
-             where name_sha256 = any($1) and client = $2",
+            "update login_throttles set failures = 0, blocked_until = null, last_at = $3, known_until = $4, \
+             forgotten_at = $5 where name_sha256 = any($1) and client = $2",
         )
         .bind::<Array<Binary>, _>(as_bytes(names))
         .bind::<Inet, _>(client)
         .bind::<Timestamptz, _>(now)
-        .bind::<Timestamptz, _>(now + KNOWN_TTL),
+        .bind::<Timestamptz, _>(known_until)
+        .bind::<Nullable<Timestamptz>, _>(forgotten_at(0, now, Some(known_until))),
     );
     let [mut first, mut second, mut third] = [*conn; 3];
     let (locked, of_strangers, of_client) = tokio::join!(biased;
@@ -147,14 +151,15 @@ pub(super) async fn take_back(
     let taken_back = db::cached(
         diesel::sql_query(
             "update login_throttles set failures = greatest(failures - 1, 0), \
-             blocked_until = case when last_at = $5 then null else blocked_until end \
-             where name_sha256 = any($1) and (client = $3 or client = $2 and not $4)",
+             blocked_until = case when last_at = $5 then null else blocked_until end, \
+             forgotten_at = coalesce(forgotten_at, greatest(known_until, $6)) where name_sha256 = any($1) and (client = $3 or client = $2 and not $4)",
         )
         .bind::<Array<Binary>, _>(as_bytes(names))
         .bind::<Inet, _>(strangers())
         .bind::<Inet, _>(client)
         .bind::<Bool, _>(counted.is_known)
-        .bind::<Timestamptz, _>(counted.at),
+        .bind::<Timestamptz, _>(counted.at)
+        .bind::<Nullable<Timestamptz>, _>(forgotten_at(0, counted.at, None)),
     );
     let [mut first, mut second] = [*conn; 2];
     let (locked, updated) =
@@ -186,8 +191,8 @@ async fn lock(
     now: DateTime<Utc>,
 ) -> QueryResult<Vec<Counter>> {
     let statement = diesel::sql_query(
-        "insert into login_throttles (name_sha256, client, failures, last_at) \
-         select name, client, 0, $4 from unnest($1) name, unnest(array[$2, $3]) client order by name, client \
+        "insert into login_throttles (name_sha256, client, failures, last_at, forgotten_at) \
+         select name, client, 0, $4, $5 from unnest($1) name, unnest(array[$2, $3]) client order by name, client \
          on conflict (name_sha256, client) do update set name_sha256 = excluded.name_sha256 \
          returning client, failures, blocked_until, last_at, known_until",
     );
@@ -195,7 +200,8 @@ async fn lock(
         .bind::<Array<Binary>, _>(as_bytes(names))
         .bind::<Inet, _>(strangers())
         .bind::<Inet, _>(client)
-        .bind::<Timestamptz, _>(now);
+        .bind::<Timestamptz, _>(now)
+        .bind::<Nullable<Timestamptz>, _>(forgotten_at(0, now, None));
     // The update changes nothing, but locks and returns the existing rows.
     db::cached(statement).load(conn).await
 }
@@ -224,6 +230,7 @@ async fn set(conn: &mut Connection<'_>, name: &LoginName, client: IpNet, failure
         login_throttles::blocked_until.eq(failures.blocked_until),
         login_throttles::last_at.eq(failures.last_at),
         login_throttles::known_until.eq(failures.known_until),
+        login_throttles::forgotten_at.eq(forgotten_at(failures.count, failures.last_at, failures.known_until)),
     ));
     db::cached(update).execute(conn).await.map(drop)
 }

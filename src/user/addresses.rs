@@ -97,11 +97,12 @@ pub async fn delete_unused(
 ) -> QueryResult<(usize, Option<String>)> {
     let next = addresses::table.filter(addresses::canonical.gt(after)).order(addresses::canonical);
     let last: Option<String> = next.select(addresses::canonical).offset(SLICE - 1).first(conn).await.optional()?;
-    let used = users::table.filter(users::email_canonical.eq(addresses::canonical));
+    // Not `exists`, which PostgreSQL may turn into a join that reads all users.
+    let user = users::table.filter(users::email_canonical.eq(addresses::canonical)).select(users::id).single_value();
     let unused = addresses::table
         .filter(addresses::canonical.gt(after))
         .filter(addresses::created_at.lt(before))
-        .filter(not(exists(used)));
+        .filter(user.is_null());
     let deleted = match &last {
         Some(last) => diesel::delete(unused.filter(addresses::canonical.le(last))).execute(conn).await?,
         None => diesel::delete(unused).execute(conn).await?,

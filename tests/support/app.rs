@@ -103,6 +103,21 @@ impl TestApp {
         app
     }
 
+    /// A second instance, which has cleaned up although the first one just did.
+    pub async fn clean_up(&self) -> Self {
+        self.until_cleaned_up().await;
+        self.database.rows("delete from cleanup_runs").await;
+        let instance = self.beside(|_| ()).await;
+        self.until_cleaned_up().await;
+        instance
+    }
+
+    /// Waits until the instances that run have cleaned up: addresses come last.
+    pub async fn until_cleaned_up(&self) {
+        let taken = "select count(*) from cleanup_runs where task = 'unused_addresses'";
+        eventually("the clean-up is done", async || (self.database.number(taken).await == 1).then_some(())).await;
+    }
+
     /// A visitor without an account.
     pub fn visitor(&self) -> Actor {
         Actor::new(self, "visitor")

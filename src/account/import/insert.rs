@@ -11,7 +11,7 @@ use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUui
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::audit::{Actor, EventKind};
+use crate::audit::{self, Actor, EventKind};
 use crate::db::schema::{addresses, users};
 use crate::db::{self, Connection};
 use crate::password::PasswordHash;
@@ -149,7 +149,7 @@ async fn insert(
     .bind::<Array<Nullable<Timestamptz>>, _>(each(batch, |user| user.disabled_at))
     .bind::<Array<Timestamptz>, _>(each(batch, |user| user.created_at))
     .bind::<Array<SqlUuid>, _>(each(batch, |_| new_credential_version()))
-    .bind::<Array<SqlUuid>, _>(each(batch, |_| Uuid::now_v7()))
+    .bind::<Array<SqlUuid>, _>(each(batch, |_| audit::new_id(now)))
     .bind::<Text, _>(EventKind::Created.name())
     .bind::<Text, _>(<&str>::from(Actor::Import))
     .bind::<Timestamptz, _>(now)

@@ -32,7 +32,7 @@ pub struct AccountExport {
     sessions: Vec<SessionView>,
     mails: Vec<ExportedMail>,
     email_changes: Vec<ExportedEmailChange>,
-    /// Of the last year.
+    /// Of the last year, or of the time that `EVENT_TTL` sets.
     events: Vec<ExportedEvent>,
 }
 
