@@ -270,3 +270,24 @@ async fn a_month_that_cannot_be_created_stops_no_request() {
     let is_renewed = async || months(&app).await.contains(&expected_months(&app)[3]).then_some(());
     eventually("the next months are created", is_renewed).await;
 }
+
+#[tokio::test]
+async fn a_month_with_too_many_events_to_move_does_not_keep_the_next_ones_from_being_created() {
+    let app = TestApp::start().await;
+    app.member("ada").await;
+    app.until_cleaned_up().await;
+    app.clock.advance(Duration::days(180));
+    let begins = format!("{:012x}", app.clock.now().timestamp_millis());
+    app.database
+        .rows(&format!(
+            "insert into account_events (id, user_id, kind, actor, at) select (overlay(gen_random_uuid()::text placing '{}-{}' \
+             from 1 for 13))::uuid, id, 'signed_in', 'owner', now() from users, generate_series(1, 10001)",
+            &begins[..8],
+            &begins[8..],
+        ))
+        .await;
+    let _instance = app.clean_up().await;
+    let (made, needed) = (months(&app).await, expected_months(&app));
+    assert!(!made.contains(&needed[0]) && needed[1..].iter().all(|month| made.contains(month)), "{made:?}");
+    assert_eq!(app.database.number(OF_NO_MONTH).await, 10_001);
+}

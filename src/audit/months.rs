@@ -6,13 +6,15 @@ use diesel::QueryResult;
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 
-use crate::db::Connection;
+use crate::db::{Connection, Db, DbError};
 
 use super::first_id;
 
 const PREFIX: &str = "account_events_";
 /// How many months exist before they begin.
 const AHEAD: u32 = 3;
+/// How many events move to a month that is created: all writes wait for it.
+const MOST_MOVED: usize = 10_000;
 
 /// The events table takes part in nearly every request, and so does the table of users, which its foreign key locks too.
 /// Both are locked at once and in the order in which operations use them. Who waits for a lock makes all requests wait
@@ -34,7 +36,7 @@ impl Month {
 
     /// The months that must exist, the last one first: only the current one can fail because of events in the default
     /// partition, and must not keep the others from being created.
-    pub fn needed(now: DateTime<Utc>) -> Vec<Self> {
+    fn needed(now: DateTime<Utc>) -> Vec<Self> {
         let mut months: Vec<Self> =
             std::iter::successors(Some(Self::of(now)), |month| Some(month.next())).take(1 + AHEAD as usize).collect();
         months.reverse();
@@ -78,10 +80,35 @@ pub async fn list(conn: &mut Connection<'_>) -> QueryResult<Vec<Month>> {
     Ok(partitions.iter().filter_map(|partition| Month::parse(&partition.name)).collect())
 }
 
+/// Creates the months that will be needed. What fails is logged, and tried again at the next clean-up: until then, the
+/// default partition takes the events.
+///
+/// # Errors
+/// The database is away.
+pub async fn create_missing(db: &Db, now: DateTime<Utc>) -> Result<(), DbError> {
+    let existing = db.run(async |conn| list(conn).await).await?;
+    for month in Month::needed(now).into_iter().filter(|month| !existing.contains(month)) {
+        match db.transaction::<_, diesel::result::Error, DbError>(async |conn| create(conn, month).await).await {
+            Ok(true) => {}
+            Ok(false) => log::warn!("{PREFIX}default has too many events for {} to be created", month.table()),
+            Err(error) => log::warn!("creating {} failed, trying again later: {error}", month.table()),
+        }
+    }
+    Ok(())
+}
+
 /// Creates a month, inside of a transaction. Its events that went to the default partition move: PostgreSQL accepts no month
-/// otherwise.
-pub async fn create(conn: &mut Connection<'_>, month: Month) -> QueryResult<()> {
+/// otherwise. `false` if that would take too long; then they stay, and are deleted one by one when they are old.
+async fn create(conn: &mut Connection<'_>, month: Month) -> QueryResult<bool> {
     let (table, from, to) = (month.table(), first_id(month.begins_at()), first_id(month.next().begins_at()));
+    let many: Vec<Partition> = diesel::sql_query(format!(
+        "select 'default' as name from {PREFIX}default where id >= '{from}' and id < '{to}' offset {MOST_MOVED} limit 1"
+    ))
+    .load(conn)
+    .await?;
+    if !many.is_empty() {
+        return Ok(false);
+    }
     conn.batch_execute(&format!(
         "{LOCK_TIMEOUT}; \
          lock table users, account_events in share row exclusive mode; \
@@ -90,7 +117,8 @@ pub async fn create(conn: &mut Connection<'_>, month: Month) -> QueryResult<()> 
          insert into {table} select * from moved; \
          alter table account_events attach partition {table} for values from ('{from}') to ('{to}')"
     ))
-    .await
+    .await?;
+    Ok(true)
 }
 
 /// Forgets a month with all its events, inside of a transaction.

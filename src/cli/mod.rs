@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use dev_postgres::DevPostgres;
 use env_logger::Target;
+use vestibule::audit::months;
 use vestibule::clock::Clock;
 use vestibule::config::Settings;
 use vestibule::db::Db;
@@ -74,7 +75,9 @@ fn migrate(settings: &Settings) -> anyhow::Result<()> {
     server::start_log(&settings.rust_log, Target::Stderr)?;
     runtime()?.block_on(async {
         let (url, _embedded) = server::admin_database(settings)?;
-        let applied = Db::new(&url, CONNECTIONS)?.migrate().await?;
+        let db = Db::new(&url, CONNECTIONS)?;
+        let applied = db.migrate().await?;
+        months::create_missing(&db, Utc::now()).await?;
         match applied.as_slice() {
             [] => log::info!("the database is up to date"),
             applied => log::info!("migrated the database: {}", applied.join(", ")),
@@ -88,6 +91,8 @@ async fn open_database(settings: &Settings) -> anyhow::Result<(Db, Option<DevPos
     let (url, embedded) = server::admin_database(settings)?;
     let db = Db::new(&url, CONNECTIONS)?;
     db.migrate().await?;
+    // An import can record millions of events before the service starts for the first time.
+    months::create_missing(&db, Utc::now()).await?;
     Ok((db, embedded))
 }
 

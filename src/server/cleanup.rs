@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::audit::months::{self, Month};
+use crate::audit::months;
 use crate::db::schema::cleanup_runs;
 use crate::db::{self, Connection, DbError};
 use crate::session::store;
@@ -176,23 +176,18 @@ async fn walk<K>(
 
 /// Creates the months of events that will be needed, and drops those with nothing from `since` on.
 async fn renew_months(app: &App, now: DateTime<Utc>, since: DateTime<Utc>) {
-    let existing = match app.db.run(async |conn| months::list(conn).await).await {
-        Ok(existing) => existing,
+    if let Err(error) = months::create_missing(&app.db, now).await {
+        report("months of events", 0, Err(error));
+    }
+    let old = match app.db.run(async |conn| months::list(conn).await).await {
+        Ok(months) => months.into_iter().filter(|month| month.is_before(since)),
         Err(error) => return report("months of events", 0, Err(error)),
     };
-    for month in Month::needed(now).into_iter().filter(|month| !existing.contains(month)) {
-        if let Err(error) = change(app, async |conn| months::create(conn, month).await).await {
-            log::warn!("creating {} failed, trying again later: {error}", month.table());
-        }
-    }
-    for month in existing.into_iter().filter(|month| month.is_before(since)) {
-        let dropped = change(app, async |conn| months::drop(conn, month).await).await;
+    for month in old {
+        let dropping = async |conn: &mut Connection<'_>| months::drop(conn, month).await;
+        let dropped = app.db.transaction::<_, diesel::result::Error, DbError>(dropping).await;
         report("month of events", dropped.is_ok().into(), dropped);
     }
-}
-
-async fn change(app: &App, change: impl AsyncFnOnce(&mut Connection<'_>) -> QueryResult<()>) -> Result<(), DbError> {
-    app.db.transaction::<_, diesel::result::Error, DbError>(change).await
 }
 
 fn report(what: &str, total: usize, result: Result<(), DbError>) {
