@@ -14,10 +14,13 @@
 mod support;
 
 mod answers;
+mod connection;
 mod import;
 mod mails;
 mod requests;
 mod scale;
+mod sign_ins;
+mod storm;
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +48,11 @@ fn median_and_p99(samples: &[Duration]) -> (Duration, Duration) {
     (sorted[sorted.len() / 2], sorted[(sorted.len() - 1) * 99 / 100])
 }
 
+/// Answers a second.
+fn per_second(times: &[Duration], long: Duration) -> f64 {
+    times.len() as f64 / long.as_secs_f64()
+}
+
 fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
@@ -64,6 +72,12 @@ fn main() {
         }
         if is_asked("requests") {
             requests::measure().await;
+        }
+        if is_asked("sign_ins") {
+            sign_ins::measure().await;
+        }
+        if is_asked("storm") {
+            storm::measure().await;
         }
         if is_asked("mails") {
             mails::measure().await;

@@ -172,7 +172,7 @@ impl Accounts {
         let attempt = self.begin_attempt(request, &LoginName::of_email(canonical)).await?;
         let found = self.db.run(async |conn| users::find_by_email(conn, canonical).await).await?;
         let candidates = found.ok_or(Error::LinkUsed)?;
-        let hash = self.hasher.hash(password, &candidates.parameters).await?;
+        let hash = attempt.permit.hash(password, &candidates.parameters).await?;
         let waiting = candidates.accounts.into_iter().filter(|account| !account.user.is_confirmed());
         let matching: Vec<User> =
             waiting.filter(|account| account.has_hash(&hash)).map(|account| account.user).collect();

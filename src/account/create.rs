@@ -36,7 +36,7 @@ pub struct Created {
 impl Accounts {
     /// Creates an account. For its owner it is unconfirmed, and a mail with a link is queued.
     pub async fn create(&self, actor: Actor<'_>, new: &NewAccount) -> Result<Created, Error> {
-        let _permit = match actor {
+        let permit = match actor {
             Actor::Owner(request) => {
                 let permit = self.reserve_hash(request)?;
                 // Before the password is judged, which costs more than most of what strangers can ask for.
@@ -52,7 +52,7 @@ impl Accounts {
         let shared = self.db.run(async |conn| addresses::lock_or_insert(conn, canonical, &fresh, now).await).await?;
         let insert =
             async |conn: &mut Connection<'_>, hashed: &HashedPassword| self.insert(conn, actor, new, hashed).await;
-        let created = self.hash_and_store(password.password(), shared, insert).await?;
+        let created = self.hash_and_store(&permit, password.password(), shared, insert).await?;
         self.mail_waker.wake();
         Ok(created)
     }

@@ -29,7 +29,9 @@ use crate::clock::Clock;
 use crate::config::{Limits, SessionConfig, Settings};
 use crate::db::{Connection, Db, DbError};
 use crate::mail::MailWaker;
-use crate::password::{HashParameters, Hasher, Password, PasswordHash, PasswordPolicy, QueueFull, WeakPassword};
+use crate::password::{
+    HashParameters, HashPermit, Hasher, Password, PasswordHash, PasswordPolicy, QueueFull, WeakPassword,
+};
 use crate::throttle::{Refusals, Wait};
 use crate::user::users::{CONFIRMED_EMAIL_KEY, USERNAME_KEY};
 
@@ -85,12 +87,13 @@ impl Accounts {
     /// never match again.
     async fn hash_and_store<T>(
         &self,
+        permit: &HashPermit,
         password: &Password,
         mut parameters: HashParameters,
         store: impl AsyncFn(&mut Connection<'_>, &HashedPassword) -> Result<T, Error>,
     ) -> Result<T, Error> {
         for _ in 0..HASH_TRIES {
-            let hash = self.hasher.hash(password, &parameters).await?;
+            let hash = permit.hash(password, &parameters).await?;
             let hashed = HashedPassword { hash, parameters };
             match self.transaction(async |conn| store(conn, &hashed).await).await {
                 Err(Error::ParametersChanged(current)) => parameters = current,

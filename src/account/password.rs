@@ -29,7 +29,7 @@ impl Accounts {
     ) -> Result<NewSession, Error> {
         let user = reauth.user;
         let parameters = self.parameters_for(user, reauth.parameters.clone());
-        let session = self.hash_and_store(new.password(), parameters, async |conn, hashed| {
+        let session = self.hash_and_store(reauth.permit(), new.password(), parameters, async |conn, hashed| {
             if !users::lock_unchanged(conn, user).await? {
                 return Err(Error::Outdated);
             }
@@ -63,12 +63,12 @@ impl Accounts {
     /// Sets a password by a link, which proves the address and so confirms it. Ends every session and forgets failed
     /// sign-ins. A refused password does not spend the link.
     pub async fn reset_password(&self, link: &Link, new: &str, request: &RequestContext) -> Result<User, Error> {
-        let _permit = self.reserve_hash(request)?;
+        let permit = self.reserve_hash(request)?;
         let (user, parameters) = self.find_for_reset(link).await?;
         let password = self.check_password(&user, new)?;
         let actor = Actor::Owner(request);
         let parameters = self.parameters_for(&user, parameters);
-        let reset = self.hash_and_store(password.password(), parameters, async |conn, hashed| {
+        let reset = self.hash_and_store(&permit, password.password(), parameters, async |conn, hashed| {
             addresses::lock(conn, &user.email_canonical).await?;
             self.replace(conn, &user, hashed, None, request.at).await?;
             confirm::confirm(conn, user.id(), &user.email_canonical, actor, request.at).await?;
@@ -107,7 +107,8 @@ impl Accounts {
         let canonical = user.email_canonical.as_str();
         let shared = self.db.run(async |conn| addresses::find_parameters(conn, canonical).await).await?;
         let parameters = self.parameters_for(user, shared.ok_or(Error::NotFound)?);
-        let set = self.hash_and_store(password.password(), parameters, async |conn, hashed| {
+        let permit = self.hasher.reserve(None)?;
+        let set = self.hash_and_store(&permit, password.password(), parameters, async |conn, hashed| {
             let now = self.clock.now();
             addresses::lock(conn, canonical).await?;
             self.replace(conn, user, hashed, None, now).await?;

@@ -17,7 +17,7 @@ use super::{Accounts, Error};
 /// A try with a password. It counts as a failure until it is finished.
 pub(super) struct Attempt {
     counted: Option<LoginAttempt>,
-    _permit: HashPermit,
+    pub(super) permit: HashPermit,
 }
 
 /// This request had the current password of `user`.
@@ -50,6 +50,10 @@ impl Attempt {
 }
 
 impl Reauthenticated<'_> {
+    pub(super) fn permit(&self) -> &HashPermit {
+        &self.attempt.permit
+    }
+
     pub(super) async fn finish(&self, conn: &mut Connection<'_>) -> Result<(), Error> {
         self.attempt.finish(conn, self.user, self.at).await
     }
@@ -85,7 +89,7 @@ impl Accounts {
         }
         let permit = self.reserve_hash(request)?;
         let Some(limits) = &self.limits else {
-            return Ok(Attempt { counted: None, _permit: permit });
+            return Ok(Attempt { counted: None, permit });
         };
         let begun = self.transaction(async |conn| {
             let begun = throttle::begin_login(conn, client, name, limits, now).await?;
@@ -95,7 +99,7 @@ impl Accounts {
             })
         });
         let counted = begun.await?;
-        Ok(Attempt { counted: Some(counted), _permit: permit })
+        Ok(Attempt { counted: Some(counted), permit })
     }
 
     /// Forgets the failures of an account under all its names.
@@ -116,7 +120,7 @@ impl Accounts {
         let id = user.id();
         let found = self.db.run(async |conn| users::find_with_hash(conn, id).await).await?;
         let (parameters, account) = found.ok_or(Error::Outdated)?;
-        let hash = self.hasher.hash(typed, &parameters).await?;
+        let hash = attempt.permit.hash(typed, &parameters).await?;
         if account.has_hash(&hash) {
             return Ok(Reauthenticated { user, parameters, attempt, at: request.at });
         }

@@ -43,7 +43,7 @@ impl Accounts {
     ) -> Result<(User, NewSession), Error> {
         let attempt = self.begin_attempt(request, &name.login_name()).await?;
         let Candidates { parameters, accounts } = self.find_candidates(name).await?;
-        let hash = self.hasher.hash(password, &parameters).await?;
+        let hash = attempt.permit.hash(password, &parameters).await?;
         // All are compared, the confirmed account first: which one matches takes no different time.
         let matching: Vec<&User> =
             accounts.iter().filter(|account| account.has_hash(&hash)).map(|account| &account.user).collect();
@@ -57,7 +57,7 @@ impl Accounts {
             began => began?,
         }
         if !parameters.is_current(self.bcrypt_cost) {
-            self.renew_hash(user, password).await;
+            self.renew_hash(user, password, &attempt).await;
         }
         Ok((user.clone(), session))
     }
@@ -92,10 +92,10 @@ impl Accounts {
     }
 
     /// Hashes under fresh parameters of today's cost. If that fails, the old hash still works.
-    async fn renew_hash(&self, user: &User, password: &Password) {
+    async fn renew_hash(&self, user: &User, password: &Password, attempt: &Attempt) {
         let parameters = HashParameters::random(self.bcrypt_cost);
         let renewed = async {
-            let hash = self.hasher.hash(password, &parameters).await?;
+            let hash = attempt.permit.hash(password, &parameters).await?;
             self.transaction(async |conn| {
                 addresses::lock_or_insert(conn, &user.email_canonical, &parameters, self.clock.now()).await?;
                 Ok(users::renew_hash(conn, user, &hash, &parameters).await?)

@@ -8,28 +8,14 @@
 //! could guess hashes.
 
 use std::fmt;
-use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet::BCRYPT;
-use base64::engine::general_purpose::{NO_PAD, STANDARD};
-use base64::engine::{DecodePaddingMode, GeneralPurpose};
 use foreign_hashes::{BadHash, Effort, Setting};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::Rng as _;
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::Password;
-
-/// The beginning of the hashes of our scheme.
-const OURS: &str = "$bcrypt-sha256$v=2,";
-
-/// As lenient as `foreign_hashes` with salts that other systems wrote.
-const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(
-    &BCRYPT,
-    NO_PAD.with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use super::engine::Engine;
+use super::ours::{OURS, Ours};
 
 /// Scheme, cost and salt: everything in a stored hash except its digest. All accounts of an address share them.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,14 +25,6 @@ pub struct HashParameters(Scheme);
 enum Scheme {
     Ours(Ours),
     Foreign(Setting),
-}
-
-/// `$bcrypt-sha256$v=2,t=2b,r=<cost>$<salt>$`
-#[derive(Clone, PartialEq, Eq)]
-struct Ours {
-    text: Arc<str>,
-    cost: u32,
-    salt: [u8; 16],
 }
 
 impl HashParameters {
@@ -96,41 +74,6 @@ impl fmt::Debug for HashParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The text of a foreign setting can have a pepper in it.
         f.debug_tuple("HashParameters").field(&self.effort()).finish()
-    }
-}
-
-impl Ours {
-    fn new(cost: u32, salt: [u8; 16]) -> Self {
-        let text = format!("{OURS}t=2b,r={cost}${}$", BCRYPT_BASE64.encode(salt));
-        Self { text: text.into(), cost, salt }
-    }
-
-    /// `text` is a setting that `foreign_hashes` has checked. `None` if it is not of our scheme.
-    fn read(text: &str) -> Option<Self> {
-        let (options, salt) = text.strip_prefix(OURS)?.strip_suffix('$')?.split_once('$')?;
-        let (_version, cost) = options.split_once(",r=")?;
-        let salt = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
-        Some(Self { text: text.into(), cost: cost.parse().ok()?, salt })
-    }
-
-    /// The salt as it is written.
-    fn salt_text(&self) -> &str {
-        self.text.rsplit('$').nth(1).unwrap_or_default()
-    }
-
-    /// The complete hash: bcrypt of an HMAC-SHA-256 whose key is the salt as it is written.
-    ///
-    /// bcrypt alone ignores what follows 72 bytes, and repeats a short key: `P` and `P\0P` would have the same hash.
-    fn hash(&self, password: &Password) -> String {
-        let mac = match Hmac::<Sha256>::new_from_slice(self.salt_text().as_bytes()) {
-            Ok(mac) => mac.chain_update(&password.normal).finalize().into_bytes(),
-            // HMAC takes keys of every length.
-            Err(never) => unreachable!("{never}"),
-        };
-        let key = STANDARD.encode(mac) + "\0";
-        let digest = bcrypt::bcrypt(self.cost, self.salt, key.as_bytes());
-        // Like every bcrypt, without the last of 24 bytes.
-        format!("{}{}", self.text, BCRYPT_BASE64.encode(&digest[..23]))
     }
 }
 
@@ -189,16 +132,33 @@ impl HashInput {
         Self { password: password.or_unknown(), parameters: parameters.clone() }
     }
 
-    /// Inputs with an equal effort take equally long.
-    pub(super) fn effort(&self) -> Effort {
-        self.parameters.effort()
+    /// Whether both can be computed at once: in our scheme, with the same cost.
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        self.cost().is_some() && self.cost() == other.cost()
     }
 
-    pub(super) fn compute(&self) -> PasswordHash {
-        PasswordHash(match &self.parameters.0 {
-            Scheme::Ours(ours) => ours.hash(&self.password),
-            Scheme::Foreign(setting) => setting.hash(&self.password.typed),
-        })
+    /// The cost, in our scheme.
+    pub(super) fn cost(&self) -> Option<u32> {
+        match &self.parameters.0 {
+            Scheme::Ours(ours) => Some(ours.cost),
+            Scheme::Foreign(_) => None,
+        }
+    }
+
+    /// The hash of each input, in their order. If there are several, they all fit each other.
+    pub(super) fn compute(batch: &[Self], engine: Engine) -> Vec<PasswordHash> {
+        let key = |input: &Self| match &input.parameters.0 {
+            Scheme::Ours(ours) => Some(ours.key(&input.password)),
+            Scheme::Foreign(_) => None,
+        };
+        let keys: Vec<_> = batch.iter().filter_map(key).collect();
+        let cost = batch.first().and_then(Self::cost);
+        let mut digests = cost.map(|cost| engine(cost, &keys)).unwrap_or_default().into_iter();
+        let hash = |input: &Self| match &input.parameters.0 {
+            Scheme::Ours(ours) => digests.next().map(|digest| ours.with_digest(digest)),
+            Scheme::Foreign(setting) => Some(setting.hash(&input.password.typed)),
+        };
+        batch.iter().filter_map(hash).map(PasswordHash).collect()
     }
 }
 
@@ -212,13 +172,14 @@ impl HashParameters {
 
 #[cfg(test)]
 mod tests {
+    use super::super::engine;
     use super::*;
 
     const COMPOSED: &str = "caf\u{e9}";
     const DECOMPOSED: &str = "cafe\u{301}";
 
     fn hash_under(parameters: &HashParameters, password: &str) -> PasswordHash {
-        HashInput::new(&Password::new(password), parameters).compute()
+        HashInput::compute(&[HashInput::new(&Password::new(password), parameters)], engine::choose()).swap_remove(0)
     }
 
     fn hash(password: &str) -> PasswordHash {

@@ -3,7 +3,11 @@
 //! If this is wrong, a stolen database gives away passwords, a long password is silently a short one, or a few logins at
 //! once stop everything else.
 
+mod engine;
+mod ours;
 mod hash;
+mod queue;
+mod workers;
 mod hasher;
 mod policy;
 
