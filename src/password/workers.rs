@@ -141,7 +141,7 @@ impl State {
     }
 }
 
-/// Lets everything else on this machine go first: a hash takes long, and its request has time. On Linux, a thread has a
+/// Gives way to everything else on this machine: a hash takes long, and its request has time. On Linux, a thread has a
 /// priority of its own.
 fn step_back() {
     #[cfg(target_os = "linux")]
@@ -150,7 +150,7 @@ fn step_back() {
     }
 }
 
-/// A third to a half of the weight of others. With the lowest priority, requests without pause would stop all sign-ins.
+/// Two fifths of the weight of others. With the lowest priority, a busy machine would stop all sign-ins.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 4;
 
