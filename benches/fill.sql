@@ -55,7 +55,7 @@ union all
 select format('alter table %s drop constraint %I', conrelid::regclass, conname),
     format('alter table %s add constraint %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
 from pg_constraint
-where conrelid in ('users'::regclass, 'sessions'::regclass) and contype = 'u';
+where conrelid = 'sessions'::regclass and contype in ('u', 'p');
 select remove from made_later
 \gexec
 

@@ -1,4 +1,4 @@
-//! Where hashes are computed: on as many threads as there are cores, behind a bounded queue.
+//! Where hashes are computed: on threads of their own, behind a bounded queue.
 //!
 //! A hash keeps a core busy for a third of a second. On the async threads it would stop every other request. In an
 //! unbounded queue, a flood of logins would make everyone wait for minutes; so a request that finds the queue full is
@@ -118,6 +118,11 @@ impl Hasher {
     /// [`QueueFull`], at once, or if the computation panics.
     pub async fn hash(&self, password: &Password, parameters: &HashParameters) -> Result<PasswordHash, QueueFull> {
         self.reserve(None)?.hash(password, parameters).await
+    }
+
+    /// How many threads hash.
+    pub fn threads(&self) -> usize {
+        self.owner.workers.threads()
     }
 
     /// How many hashes were computed so far. Tests see by it what an answer costs, and so what its time can tell.

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bcrypt_lanes::MAX_LANES;
 use ipnet::IpNet;
@@ -14,10 +14,10 @@ use super::engine::{self, Engine};
 use super::hash::HashInput;
 use super::queue::{Job, Queue};
 
-/// After a batch, how long a thread waits for as many jobs as that had. In a storm of sign-ins, the clients that were
-/// answered come back within milliseconds. Without this wait, the first of them would have a thread to itself, and all
-/// others would wait for the end of its hash.
-const GATHER: Duration = Duration::from_millis(20);
+/// After a batch, for which part of its time a thread waits for as many jobs again. In a storm of sign-ins, the clients
+/// that were answered come back soon. Without this wait, the first of them would have a thread to itself, and all others
+/// would wait for the end of its hash.
+const GATHER: u32 = 8;
 
 /// What the threads share.
 pub(super) struct Workers {
@@ -52,10 +52,7 @@ impl Workers {
         });
         for number in 0..threads {
             let workers = Arc::clone(&workers);
-            thread::Builder::new().name(format!("hash-{number}")).spawn(move || {
-                step_back();
-                workers.work();
-            })?;
+            thread::Builder::new().name(format!("hash-{number}")).spawn(move || workers.work())?;
         }
         Ok(workers)
     }
@@ -75,6 +72,10 @@ impl Workers {
         Ok(())
     }
 
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
     pub(super) fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
     }
@@ -90,14 +91,16 @@ impl Workers {
     }
 
     fn work(&self) {
-        let mut last = 0;
-        while let Some(batch) = self.next_batch(last) {
+        let (mut last, mut took) = (0, Duration::ZERO);
+        while let Some(batch) = self.next_batch(last, took / GATHER) {
             last = batch.len();
+            let began = Instant::now();
             let (inputs, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.input, job.answer)).unzip();
             // Before the answers, so that the callers find them counted.
             self.computed.fetch_add(last as u64, Ordering::Relaxed);
             // A panic must not end the thread: when the last one is gone, nobody could sign in.
             let hashes = catch_unwind(AssertUnwindSafe(|| HashInput::compute(&inputs, self.engine)));
+            took = began.elapsed();
             for (answer, hash) in answers.into_iter().zip(hashes.unwrap_or_default()) {
                 let _ = answer.send(hash);
             }
@@ -105,15 +108,15 @@ impl Workers {
     }
 
     /// Waits for jobs, and takes this thread's part of them. `last` is the length of its last batch, which ended just
-    /// now. `None` when the hasher is dropped.
-    fn next_batch(&self, last: usize) -> Option<Vec<Job>> {
+    /// now: for as many, it waits that long. `None` when the hasher is dropped.
+    fn next_batch(&self, last: usize, gather: Duration) -> Option<Vec<Job>> {
         let expected = if last > 1 { last } else { 0 };
         let mut state = self.lock();
         state.computing -= last;
         state.expected += expected;
         if expected > 0 {
             let is_short = |state: &mut State| state.queue.len() < state.expected && !state.is_closed;
-            let gathered = self.wake.wait_timeout_while(state, GATHER, is_short);
+            let gathered = self.wake.wait_timeout_while(state, gather, is_short);
             state = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.expected -= expected;
@@ -140,19 +143,6 @@ impl State {
         batch
     }
 }
-
-/// Gives way to everything else on this machine: a hash takes long, and its request has time. On Linux, a thread has a
-/// priority of its own.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
-        log::debug!("the priority of hashing was not lowered: {error}");
-    }
-}
-
-/// Two fifths of the weight of others. With the lowest priority, a busy machine would stop all sign-ins.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 4;
 
 #[cfg(test)]
 mod tests {

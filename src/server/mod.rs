@@ -156,8 +156,7 @@ impl Service {
 }
 
 fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> std::io::Result<App> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let hasher = Hasher::start(cores)?;
+    let hasher = Hasher::start(hash_threads())?;
     let password_policy = PasswordPolicy { min_length: config.password_min_length };
     let accounts = Accounts {
         db: db.clone(),
@@ -173,6 +172,12 @@ fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> st
     let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());
     let templates = Templates::built_in();
     Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, templates, stopping, proxy_warning })
+}
+
+/// One core stays free of hashing: everything else answers at once there, however many people sign in.
+fn hash_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_sub(1).max(1)
 }
 
 /// actix-web's own `HttpServer` would answer `100 Continue` before anything else is asked.

@@ -69,7 +69,7 @@ async fn recording_a_use_writes_little() {
         )
         .await;
     app.database.rows("vacuum analyze sessions").await;
-    let ids = app.database.rows("select id from sessions order by random() limit 200").await;
+    let ids = app.database.rows("select id from sessions order by random()").await;
     let mut bytes = Vec::new();
     for id in ids {
         let update = format!("update sessions set last_seen_at = now() where id = '{}'", id[0].as_deref().unwrap());
@@ -79,10 +79,13 @@ async fn recording_a_use_writes_little() {
         if !line.contains("fpi") {
             bytes.push(line.rsplit("bytes=").next().unwrap().trim().parse::<u32>().unwrap());
         }
+        // Other tests share the server, and dropping their databases causes checkpoints.
+        if bytes.len() == 50 {
+            break;
+        }
     }
-    let (count, total) = (u32::try_from(bytes.len()).unwrap(), bytes.iter().sum::<u32>());
     // The commit adds 34 bytes.
-    assert!(count > 50 && total / count + 34 <= 150, "{bytes:?}");
+    assert!(bytes.len() == 50 && bytes.iter().sum::<u32>() / 50 + 34 <= 150, "{bytes:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Each step of bcrypt looks up four words whose places depend on the step before, so most of the time a core waits for
 //! its cache. Independent hashes can use that time: this crate computes up to [`MAX_LANES`] of them in lockstep, each in
-//! a lane of its own. One hash alone takes as long as with the crate `bcrypt`, and six take as long as two of that.
+//! a lane of its own. One hash alone takes as long as with the crate `bcrypt`, and six take less than twice as long.
 //!
 //! If this is wrong, passwords that are right are refused, and hashes are stored that no other bcrypt verifies. So the
 //! tests compare it with the crate `bcrypt`, lane by lane.
