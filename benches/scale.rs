@@ -19,7 +19,7 @@ use vestibule::config::{Secret, Switch};
 use crate::support::TestApp;
 use crate::{COST, figure, median_and_p99, milliseconds, ratio};
 
-/// As many as the small database has users, so that each is used once: the first use of a session writes.
+/// As many as the small database has users, so that each is used once in a pass.
 const READS: u64 = 1000;
 const LOGINS: u64 = 60;
 /// The users of `benches/fill.sql` have this one.
@@ -84,12 +84,15 @@ pub(crate) async fn measure() {
         return;
     };
     let (large, small) = (Filled::start(&large).await, Filled::start(&small).await);
-    let (mut of_large, mut of_small) = (Vec::new(), Vec::new());
-    for n in 0..READS {
-        of_small.push(small.read(n).await);
-        of_large.push(large.read(n).await);
+    // The first use brings pages into memory and records itself; in the next five minutes, neither happens.
+    for what in ["GET /me, first use", "GET /me, again"] {
+        let (mut of_large, mut of_small) = (Vec::new(), Vec::new());
+        for n in 0..READS {
+            of_small.push(small.read(n).await);
+            of_large.push(large.read(n).await);
+        }
+        compare(what, &large, &of_large, &of_small);
     }
-    compare("GET /me", &large, &of_large, &of_small);
     let (mut of_large, mut of_small) = (Vec::new(), Vec::new());
     for n in 0..LOGINS {
         of_small.push(small.log_in(n).await);

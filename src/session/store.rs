@@ -118,7 +118,7 @@ pub async fn rotate(conn: &mut Connection<'_>, id: Uuid, client: &Client) -> Que
 }
 
 /// The living session of this token with its account. Records that it was used. One round trip, and now and then a second
-/// one ([`last_seen_precision`]).
+/// one (`last_seen_precision`).
 pub async fn find_and_touch(
     conn: &mut Connection<'_>,
     token: &Token,
