@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::access_token::AccessTokens;
 use crate::account::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -24,6 +25,7 @@ pub struct App {
     pub password_policy: PasswordPolicy,
     pub accounts: Accounts,
     pub links: Links,
+    pub access_tokens: AccessTokens,
     pub mailer: Mailer,
     pub templates: Templates,
     /// Cancelled when the service is about to stop: readiness says so before the listener closes.

@@ -54,6 +54,8 @@ pub mod throttle;
 pub mod mail;
 #[doc(hidden)]
 pub mod session;
+#[doc(hidden)]
+pub mod access_token;
 
 // Everything that can be done to an account.
 #[doc(hidden)]

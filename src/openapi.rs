@@ -29,6 +29,7 @@ pub fn document(cookie_name: &str) -> OpenApi {
         tag("account", "Accounts: register, confirm, view, change, delete"),
         tag("password", "Passwords: forgotten, reset, changed"),
         tag("session", "Sessions: sign in, sign out, list, end"),
+        tag("token", "Access tokens: for your other services, and the keys that verify them"),
         tag("operation", "Health, error codes and this document"),
         tag("development", "On your own machine only"),
     ]);

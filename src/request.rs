@@ -37,10 +37,9 @@ impl Client {
     /// The list is read from the right, because only what a trusted proxy wrote can be believed: the first address that is
     /// not a trusted proxy is the client. An entry that is no address ends the search at the proxy that passed it on.
     pub fn new(peer: IpAddr, forwarded_for: &[&str], trusted: &[IpNet], user_agent: Option<&str>) -> Self {
-        let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
         let mut ip = peer.to_canonical();
         for entry in forwarded_for.iter().rev().flat_map(|value| value.rsplit(',')) {
-            if !is_trusted(&ip) {
+            if !is_trusted(ip, trusted) {
                 break;
             }
             match address(entry.trim()) {
@@ -108,6 +107,11 @@ pub fn device_name(user_agent: Option<&str>) -> String {
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => "an unnamed program".to_owned(),
     }
+}
+
+/// Whether this is the address of a proxy that is believed.
+pub fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&ip.to_canonical()))
 }
 
 /// Whether a private `peer` that forwards for others is probably a proxy that nobody declared.

@@ -1,6 +1,7 @@
 //! The commands: serve, migrate, and what an admin needs beside a running service.
 
 mod health;
+mod keys;
 mod mail;
 mod user;
 
@@ -39,6 +40,8 @@ enum Command {
     Openapi,
     /// Ask the service on LISTEN whether it is ready; the exit code says so
     Health(Box<Settings>),
+    /// List the keys of access tokens, and show how to verify them
+    Keys(Box<keys::Keys>),
     /// Manage the mails: what is queued, what was sent, what failed and why
     Mail(Box<mail::Mail>),
     /// Manage accounts
@@ -53,6 +56,7 @@ impl Cli {
             Some(Command::Migrate(settings)) => migrate(&settings),
             Some(Command::Openapi) => print(openapi::json()?),
             Some(Command::Health(settings)) => health::run(&settings),
+            Some(Command::Keys(keys)) => keys.run(),
             Some(Command::Mail(mail)) => mail.run(),
             Some(Command::User(user)) => user.run(),
         }

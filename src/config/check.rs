@@ -13,17 +13,18 @@ use lettre::message::Mailbox;
 use rand::Rng as _;
 use url::Url;
 
-use super::{DevMailbox, KeyRing, LinkTemplate, SameSitePolicy, Secret, Settings, Switch, is_loopback, value};
-
-/// The session cookie under http, unless `COOKIE_NAME` says otherwise.
-pub(crate) const DEFAULT_COOKIE_NAME: &str = "vestibule_session";
+use super::session::check_cookie;
+use super::{
+    AccessConfig, DevMailbox, KeyRing, LinkTemplate, Secret, SessionConfig, Settings, Switch, VerifyConfig,
+    is_loopback, value,
+};
 
 /// Settings that do not fit together, or a data directory that cannot be used. Its text names the setting.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {reason}")]
 pub struct ConfigError {
-    setting: &'static str,
-    reason: String,
+    pub(super) setting: &'static str,
+    pub(super) reason: String,
 }
 
 /// What the service runs with.
@@ -34,13 +35,15 @@ pub struct Config {
     pub public_url: Url,
     /// What mails call the service: the name of `MAIL_FROM`, else the host of `PUBLIC_URL`.
     pub service_name: String,
-    /// Signs links.
+    /// Signs links, and makes the keys of access tokens.
     pub secret_key: KeyRing,
     pub mail_transport: MailTransport,
     pub mail_from: Mailbox,
     /// Where links lead, and how long they are valid.
     pub links: LinkConfig,
     pub session: SessionConfig,
+    pub access: AccessConfig,
+    pub verify: VerifyConfig,
     /// How long events are kept.
     pub event_ttl: Duration,
     pub password_min_length: usize,
@@ -115,42 +118,6 @@ impl Limits {
     }
 }
 
-/// Lifetimes and cookie of sessions.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the settings say what they mean")]
-pub struct SessionConfig {
-    /// For a session that ends with the browser: at most, and without use.
-    pub ttl: (Duration, Duration),
-    /// For a session with `remember`: at most, and without use.
-    pub remember_ttl: (Duration, Duration),
-    pub same_site: SameSitePolicy,
-    /// The whole name of the cookie, with its prefix.
-    pub cookie_name: String,
-    /// Whether the cookie is `Secure` and has the `__Host-` prefix: with an https `PUBLIC_URL`.
-    pub is_secure: bool,
-}
-
-impl SessionConfig {
-    pub(crate) fn new(settings: &Settings, is_secure: bool) -> Self {
-        Self {
-            ttl: (settings.session_ttl, settings.session_idle_ttl),
-            remember_ttl: (settings.remember_ttl, settings.remember_idle_ttl),
-            same_site: settings.cookie_samesite,
-            cookie_name: cookie_name(settings.cookie_name.as_deref(), is_secure),
-            is_secure,
-        }
-    }
-}
-
-/// Cookies ignore ports: under http, `session` would be the cookie of every development server on the same machine. The
-/// `__Host-` prefix, which browsers accept from `Secure` cookies only, keeps other hosts of the domain from setting it.
-fn cookie_name(chosen: Option<&str>, is_secure: bool) -> String {
-    match (chosen, is_secure) {
-        (chosen, true) => format!("__Host-{}", chosen.unwrap_or("session")),
-        (chosen, false) => chosen.unwrap_or(DEFAULT_COOKIE_NAME).to_owned(),
-    }
-}
-
 impl Config {
     /// Checks `settings` for a service that listens on `address` (which differs from `LISTEN` if that asks for any free
     /// port). Creates the data directory and the secret key if they are needed and missing.
@@ -169,10 +136,7 @@ impl Config {
                 .map_err(|error| ConfigError { setting: "LISTEN", reason: error.to_string() })?,
         };
         let is_secure = public_url.scheme() == "https";
-        if settings.cookie_samesite == SameSitePolicy::None && !is_secure {
-            let reason = "none needs an https PUBLIC_URL: browsers refuse such a cookie without https".into();
-            return Err(ConfigError { setting: "COOKIE_SAMESITE", reason });
-        }
+        check_cookie(settings, &public_url)?;
         Ok(Self {
             mail_transport: mail_transport(settings, address, &public_url)?,
             secret_key: secret_key(settings, is_secure)?,
@@ -180,6 +144,8 @@ impl Config {
             service_name: service_name(&settings.mail_from, &public_url),
             links: LinkConfig::new(settings, &public_url),
             session: SessionConfig::new(settings, is_secure),
+            access: AccessConfig::new(settings, &public_url),
+            verify: VerifyConfig::new(settings, &public_url),
             event_ttl: settings.event_ttl,
             password_min_length: settings.password_min_length.into(),
             bcrypt_cost: settings.bcrypt_cost,

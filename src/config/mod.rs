@@ -2,11 +2,14 @@
 //!
 //! [`Settings`] are the given values, each checked by itself; [`Config`] is what the service runs with, checked as a whole.
 
+mod access;
 mod check;
 mod database_url;
 mod environment;
 mod origin;
+mod session;
 pub mod value;
+mod verify;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,12 +20,15 @@ use ipnet::IpNet;
 use lettre::message::Mailbox;
 use url::{Host, Url};
 
-pub(crate) use check::DEFAULT_COOKIE_NAME;
-pub use check::{Config, ConfigError, Limits, LinkConfig, MailTransport, SessionConfig};
+pub use access::{AccessClaim, AccessConfig, AccessTokenType};
+pub use check::{Config, ConfigError, Limits, LinkConfig, MailTransport};
 pub use database_url::database_url;
 pub use environment::{ArgumentsError, matches};
 pub use origin::origin;
+pub(crate) use session::DEFAULT_COOKIE_NAME;
+pub use session::SessionConfig;
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
+pub use verify::VerifyConfig;
 
 /// What can be set. `vestibule serve --help` prints these texts.
 #[derive(Args, Clone, Debug)]
@@ -109,6 +115,34 @@ pub struct Settings {
     #[arg(long, env, value_name = "DURATION", default_value = "14d", value_parser = value::duration)]
     pub remember_idle_ttl: Duration,
 
+    /// Lifetime of an access token, a day at most
+    #[arg(long, env, value_name = "DURATION", default_value = "10m", value_parser = access::ttl)]
+    pub access_ttl: Duration,
+
+    /// Audience of access tokens (`aud`), comma-separated if there are several (default: PUBLIC_URL)
+    #[arg(long, env, value_name = "NAMES", value_delimiter = ',', value_parser = access::name)]
+    pub access_audience: Vec<String>,
+
+    /// Type of access tokens (`typ`); at+jwt is that of RFC 9068, which some verifiers refuse
+    #[arg(long, env, value_name = "TYPE", default_value = "JWT")]
+    pub access_token_type: AccessTokenType,
+
+    /// Client of access tokens (`client_id`, as RFC 9068 asks)
+    #[arg(long, env, value_name = "NAME", default_value = "vestibule", value_parser = access::name)]
+    pub access_client_id: String,
+
+    /// What access tokens tell of a user beside the id, comma-separated
+    #[arg(long, env, value_name = "CLAIMS", value_delimiter = ',')]
+    pub access_claims: Vec<AccessClaim>,
+
+    /// Your page to sign in, for browsers that come to /verify without a session
+    #[arg(long, env, value_name = "URL", value_parser = verify::page_url)]
+    pub login_url: Option<Url>,
+
+    /// Origins that the login page may lead back to, comma-separated, beside that of PUBLIC_URL
+    #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub verify_origins: Vec<String>,
+
     /// How long the events of an account are kept; they are deleted by the month
     #[arg(long, env, value_name = "DURATION", default_value = "365d", value_parser = value::retention)]
     pub event_ttl: Duration,
@@ -120,6 +154,10 @@ pub struct Settings {
     /// Origins of your front-ends and apps (capacitor://localhost), comma-separated: CORS, and changes with a session cookie
     #[arg(long, env, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub allowed_origins: Vec<String>,
+
+    /// Domain of the session cookie, to share it with the hosts of that domain; it is called __Secure- then, not __Host-
+    #[arg(long, env, value_name = "DOMAIN", value_parser = verify::cookie_domain)]
+    pub cookie_domain: Option<String>,
 
     /// Name of the session cookie; under https it gets the prefix __Host- (default: vestibule_session, __Host-session)
     #[arg(long, env, value_name = "NAME", value_parser = value::cookie_name)]

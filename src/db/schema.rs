@@ -1,6 +1,13 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    access_keys (kid) {
+        kid -> Text,
+        first_published_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     account_events (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -131,6 +138,7 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(users -> addresses (email_canonical));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    access_keys,
     account_events,
     addresses,
     cleanup_runs,

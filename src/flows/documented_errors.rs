@@ -35,6 +35,8 @@ problem_responses! {
     NeedsSession: Unauthenticated;
     /// For the guard `Confirmed`.
     NeedsConfirmed: Unauthenticated, Unconfirmed;
+    /// For forward authentication.
+    NotEnough: Unauthenticated, Unconfirmed, ReauthenticationRequired, ValidationFailed;
     LinkErrors: LinkExpired, LinkUsed, LinkInvalid;
     WrongCredentials: InvalidCredentials;
     /// For changes behind the guard `Confirmed`.

@@ -9,6 +9,7 @@ mod meta;
 mod password;
 mod route;
 mod session;
+mod token;
 mod views;
 
 /// What is read from bodies, for the fuzz targets.
@@ -24,7 +25,8 @@ use crate::app::App;
 use crate::session::SessionCookies;
 
 /// Declares the operations: routes and OpenAPI document come from the same lines. The first word says what the operation
-/// does with sessions: `open` looks at none, `session` at that of the request, or begins one.
+/// does with sessions: `open` looks at none, `session` at that of the request, or begins one, `look` only looks, whatever the
+/// method.
 macro_rules! operations {
     ($($access:ident $method:ident $path:literal => $group:ident :: $module:ident :: $handler:ident)+) => {
         #[derive(utoipa::OpenApi)]
@@ -55,6 +57,11 @@ operations! {
     session GET    "/sessions"             => session::list::list_sessions
     session DELETE "/sessions"             => session::end::end_other_sessions
     session DELETE "/sessions/{id}"        => session::end::end_one_session
+    session POST   "/token"                => token::issue::issue_access_token
+    look    GET    "/verify"               => token::verify::verify_session
+    open    GET    "/.well-known/jwks.json" => token::discovery::get_key_set
+    open    GET    "/.well-known/openid-configuration" => token::discovery::get_openid_configuration
+    open    GET    "/.well-known/oauth-authorization-server" => token::discovery::get_oauth_metadata
     open    GET    "/health/live"          => meta::health::get_liveness
     open    GET    "/health/ready"         => meta::health::get_readiness
     open    GET    "/problems/{code}"      => meta::problems::explain_problem
@@ -68,8 +75,9 @@ operations! {
 pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
     route::register(config, operations(), app, cookies);
     meta::docs::pages(config);
-    // A page, so no operation of the document.
-    let form = vec![
+    // Pages, and paths that Envoy makes up: no operations of the document.
+    let undocumented = vec![
+        route::Operation::look(Method::GET, "/verify/{anything:.*}", || Route::new().to(token::verify::verify_session)),
         route::Operation::open(Method::GET, "/password/reset/{token}", || {
             Route::new().to(password::reset_page::reset_form)
         }),
@@ -77,5 +85,5 @@ pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
             Route::new().to(password::reset_page::submit_form)
         }),
     ];
-    route::register(config, form, app, cookies);
+    route::register(config, undocumented, app, cookies);
 }

@@ -4,7 +4,7 @@
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
 
@@ -16,18 +16,35 @@ pub struct Operation {
     method: Method,
     path: &'static str,
     route: fn() -> Route,
-    has_session: bool,
+    access: Access,
+}
+
+/// What an operation does with sessions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// It looks at none.
+    Open,
+    /// It looks at that of the request, or begins one.
+    Session,
+    /// It looks at that of the request whatever the method, and never changes anything.
+    Look,
 }
 
 impl Operation {
     /// An operation that looks at no session.
     pub fn open(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { method, path, route, has_session: false }
+        Self { method, path, route, access: Access::Open }
     }
 
     /// An operation that looks at the session of the request, or begins one.
     pub fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
-        Self { has_session: true, ..Self::open(method, path, route) }
+        Self { access: Access::Session, ..Self::open(method, path, route) }
+    }
+
+    /// An operation that looks at the session of a request with any method, and never changes anything: pages of other
+    /// origins may cause it. It is alone on its path.
+    pub fn look(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self { access: Access::Look, ..Self::open(method, path, route) }
     }
 }
 
@@ -43,11 +60,16 @@ pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &Ap
     for (path, operations) in paths {
         let methods: Vec<&Method> = operations.iter().map(|operation| &operation.method).collect();
         let mut resource = web::resource(path).default_service(method_not_allowed(&methods));
+        let has = |access| operations.iter().any(|operation| operation.access == access);
         for operation in &operations {
-            resource = resource.route((operation.route)().guard(method_guard(operation.method.clone())));
+            let route = (operation.route)();
+            resource = resource.route(match operation.access {
+                Access::Look => route,
+                Access::Open | Access::Session => route.guard(method_guard(operation.method.clone())),
+            });
         }
-        if operations.iter().any(|operation| operation.has_session) {
-            config.service(with_session(resource, app, cookies));
+        if has(Access::Session) || has(Access::Look) {
+            config.service(with_session(resource, app, cookies, has(Access::Session)));
         } else {
             config.service(resource);
         }
@@ -61,10 +83,16 @@ pub fn read_only(path: &str, route: fn() -> Route) -> Resource {
         .route(route().guard(method_guard(Method::GET)))
 }
 
-fn with_session(resource: Resource, app: &App, cookies: &SessionCookies) -> impl HttpServiceFactory + 'static {
+fn with_session(
+    resource: Resource,
+    app: &App,
+    cookies: &SessionCookies,
+    may_change: bool,
+) -> impl HttpServiceFactory + 'static {
     let (identity, session) = session::middleware(&app.db, &app.clock, cookies);
+    let refuse_forged = Condition::new(may_change, from_fn(session::refuse_forged));
     // The last one is the outermost.
-    resource.wrap(identity).wrap(session).wrap(from_fn(session::transport))
+    resource.wrap(identity).wrap(session).wrap(from_fn(session::transport)).wrap(refuse_forged)
 }
 
 fn method_guard(method: Method) -> impl guard::Guard {

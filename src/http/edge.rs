@@ -12,7 +12,7 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
     CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
+    HeaderValue, LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
@@ -140,10 +140,11 @@ impl Exchange {
         let pattern = answer.request().match_pattern();
         let mut answer = match problem {
             Some(problem) => {
-                let allow = answer.headers().get(ALLOW).cloned();
                 let mut written = self.answer(&problem);
-                if let Some(allow) = allow {
-                    written.headers_mut().insert(ALLOW, allow);
+                for name in [ALLOW, LOCATION] {
+                    if let Some(value) = answer.headers().get(&name).cloned() {
+                        written.headers_mut().insert(name, value);
+                    }
                 }
                 answer.into_response(written)
             }

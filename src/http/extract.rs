@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use actix_web::dev::Payload;
 use actix_web::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -23,6 +24,7 @@ pub struct SignedIn {
     /// As of this request.
     pub user: User,
     pub session_id: Uuid,
+    pub signed_in_at: DateTime<Utc>,
 }
 
 /// A user with a session and a confirmed address; else 401 `unauthenticated` or 403 `unconfirmed`.
@@ -31,6 +33,7 @@ pub struct Confirmed {
     /// As of this request.
     pub user: User,
     pub session_id: Uuid,
+    pub signed_in_at: DateTime<Utc>,
 }
 
 /// Any caller, with the session of the request if it has one.
@@ -42,8 +45,12 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let signed_in = session::current(req).map(|CurrentSession { session_id, user }| Self { user, session_id });
-        ready(signed_in.ok_or_else(|| Problem::new(Code::Unauthenticated)))
+        let signed_in = session::current(req).map(|CurrentSession { session_id, signed_in_at, user }| Self {
+            user,
+            session_id,
+            signed_in_at,
+        });
+        ready(signed_in.ok_or_else(|| unauthenticated(req)))
     }
 }
 
@@ -53,10 +60,24 @@ impl FromRequest for Confirmed {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let signed_in = SignedIn::from_request(req, payload).into_inner();
-        ready(signed_in.and_then(|SignedIn { user, session_id }| {
-            if user.is_confirmed() { Ok(Self { user, session_id }) } else { Err(Problem::new(Code::Unconfirmed)) }
+        ready(signed_in.and_then(|SignedIn { user, session_id, signed_in_at }| {
+            if user.is_confirmed() {
+                Ok(Self { user, session_id, signed_in_at })
+            } else {
+                Err(Problem::new(Code::Unconfirmed))
+            }
         }))
     }
+}
+
+/// Why a request has no session. People send an access token of ours where the token of a session belongs.
+pub fn unauthenticated(req: &HttpRequest) -> Problem {
+    if session::sends_jwt(req) {
+        let detail = "This looks like an access token, which is for your other services. Send the token of a session here: \
+                      POST /login with \"transport\": \"bearer\" answers one.";
+        return Problem::with_detail(Code::Unauthenticated, detail);
+    }
+    Problem::new(Code::Unauthenticated)
 }
 
 impl FromRequest for Anyone {

@@ -52,6 +52,10 @@ problems! {
         "You need a confirmed address. Open the link in the email; POST /resend sends it again."
         "You are signed in, but the address of the account is not confirmed yet. Open the link in the email that was \
          sent at registration. POST /resend with this session sends it again."
+    ReauthenticationRequired FORBIDDEN "Sign in again"
+        "This needs a sign-in that is more recent, or stronger."
+        "You are signed in, but what you want to do asks for more: a more recent sign-in, or one with a second factor. The \
+         member methods lists what this account can use. Sign in again with POST /login."
     PasswordRequired FORBIDDEN "Password required"
         "Send the password of the registration, its registration value, or its session."
         "The link proves that you read the mailbox, but not that you are the person who registered: anybody can register \

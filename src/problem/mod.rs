@@ -14,6 +14,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::access_token;
 use crate::account;
 use crate::db::DbError;
 use crate::link::LinkError;
@@ -86,7 +87,14 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldProblem>,
+    /// What this account can prove itself with; with `reauthentication_required` only.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, example = json!(["password"]))]
+    pub methods: &'static [&'static str],
 }
+
+/// What an account can prove itself with.
+const METHODS: &[&str] = &["password"];
 
 impl Problem {
     /// A problem with the detail of its code.
@@ -123,6 +131,7 @@ impl Problem {
             code: self.code,
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
+            methods: if self.code == Code::ReauthenticationRequired { METHODS } else { &[] },
         }
     }
 }
@@ -184,6 +193,15 @@ impl From<session::Error> for Problem {
             session::Error::CrossOrigin => Self::new(Code::CrossOrigin),
             session::Error::Unavailable(reason) => Self { cause: Some(reason), ..Self::new(Code::Unavailable) },
             session::Error::Internal(reason) => Self::internal(reason),
+        }
+    }
+}
+
+impl From<access_token::Error> for Problem {
+    fn from(error: access_token::Error) -> Self {
+        match error {
+            access_token::Error::Database(error) => error.into(),
+            error @ access_token::Error::Signing(_) => Self::internal(error),
         }
     }
 }

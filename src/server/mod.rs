@@ -22,6 +22,7 @@ use actix_web::{App as ActixApp, web};
 use dev_postgres::DevPostgres;
 use tokio_util::sync::CancellationToken;
 
+use crate::access_token::{AccessTokens, KeyError};
 use crate::account::Accounts;
 use crate::app::{App, WarnOnce};
 use crate::clock::Clock;
@@ -70,6 +71,9 @@ pub enum StartError {
     /// An invalid mail template.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] MailTemplateError),
+    /// A secret key that cannot be used.
+    #[error("SECRET_KEY: {0}")]
+    Key(#[from] KeyError),
     /// The operating system refuses something.
     #[error("the operating system refuses: {0}")]
     Io(#[from] std::io::Error),
@@ -147,7 +151,7 @@ impl Service {
         let background = async { tokio::join!(app.mailer.run(), cleanup::run(&app)) };
         tokio::select! {
             result = server => result?,
-            Err(error) = migrate(&app.db) => return Err(std::io::Error::other(error)),
+            Err(error) = prepare_database(&app) => return Err(std::io::Error::other(error)),
             _ = background => {}
         }
         drop(embedded);
@@ -155,7 +159,7 @@ impl Service {
     }
 }
 
-fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> std::io::Result<App> {
+fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> Result<App, StartError> {
     let hasher = Hasher::start(hash_threads())?;
     let password_policy = PasswordPolicy { min_length: config.password_min_length };
     let accounts = Accounts {
@@ -169,9 +173,23 @@ fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> st
         refusals: Refusals::default(),
         mail_waker: mailer.waker(),
     };
+    let access_tokens = AccessTokens::new(&config.secret_key, &config.access)?;
     let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());
     let templates = Templates::built_in();
-    Ok(App { config, db, clock, hasher, password_policy, accounts, links, mailer, templates, stopping, proxy_warning })
+    Ok(App {
+        config,
+        db,
+        clock,
+        hasher,
+        password_policy,
+        accounts,
+        links,
+        access_tokens,
+        mailer,
+        templates,
+        stopping,
+        proxy_warning,
+    })
 }
 
 /// One core stays free of hashing: everything else answers at once there, however many people sign in.
@@ -228,6 +246,15 @@ fn cors(config: &Config) -> Condition<Cors> {
         .expose_headers(edge::READABLE)
         .max_age(PREFLIGHT_SECONDS);
     Condition::new(!allowed.is_empty(), cors)
+}
+
+/// Migrates the database as soon as it is there, and notes that the keys of access tokens are published.
+async fn prepare_database(app: &App) -> Result<(), DbError> {
+    migrate(&app.db).await?;
+    if let Err(error) = app.access_tokens.publish(&app.db, app.clock.now()).await {
+        log::warn!("the age of the keys for access tokens is unknown until the first token is asked for: {error}");
+    }
+    Ok(())
 }
 
 /// Migrates the database as soon as it is there.

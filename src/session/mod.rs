@@ -12,7 +12,7 @@ mod transport;
 pub use allowed_origins::AllowedOrigins;
 pub use middleware::middleware;
 pub use store::Session;
-pub use transport::{SessionCookies, Transport, transport};
+pub use transport::{SessionCookies, Transport, refuse_forged, transport};
 
 use actix_identity::Identity;
 use actix_session::SessionExt as _;
@@ -36,6 +36,7 @@ const NEW_TOKEN: &str = "vestibule.token";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CurrentSession {
     pub session_id: Uuid,
+    pub signed_in_at: DateTime<Utc>,
     pub user: User,
 }
 
@@ -141,6 +142,12 @@ pub fn sign_out(req: &HttpRequest) -> Result<(), Error> {
 pub fn current(req: &HttpRequest) -> Option<CurrentSession> {
     identity(req)?;
     req.get_session().get(CURRENT).ok().flatten()
+}
+
+/// Whether the bearer token of a request is a JWT, which no token of a session is.
+pub fn sends_jwt(req: &HttpRequest) -> bool {
+    transport::bearer_token(req.headers())
+        .is_some_and(|token| token.starts_with("eyJ") && token.split('.').count() == 3)
 }
 
 fn identity(req: &HttpRequest) -> Option<Identity> {

@@ -139,7 +139,7 @@ pub async fn find_and_touch(
         let touch = diesel::update(sessions::table.find(session.id)).set(sessions::last_seen_at.eq(now));
         db::cached(touch).execute(conn).await?;
     }
-    Ok(Some(CurrentSession { session_id: session.id, user }))
+    Ok(Some(CurrentSession { session_id: session.id, signed_in_at: session.created_at, user }))
 }
 
 /// A short idle time needs more precision, or a session in use would end.

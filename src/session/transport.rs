@@ -74,6 +74,9 @@ impl SessionCookies {
     fn cookie(&self, value: String) -> Cookie<'static> {
         let mut cookie = Cookie::new(self.name().to_owned(), value);
         cookie.set_path("/");
+        if let Some(domain) = &self.config.cookie_domain {
+            cookie.set_domain(domain.clone());
+        }
         cookie.set_http_only(true);
         cookie.set_secure(self.config.is_secure);
         cookie.set_same_site(match self.config.same_site {
@@ -125,22 +128,31 @@ pub(super) fn has_bearer(headers: &HeaderMap) -> bool {
     bearer_token(headers).is_some()
 }
 
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     // Blanks around the token do not count, whichever they are: people paste it.
     let text = std::str::from_utf8(headers.get(AUTHORIZATION)?.as_bytes()).ok()?;
     let (scheme, token) = text.trim().split_once(char::is_whitespace)?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The middleware, outside of actix-session's.
-pub async fn transport<B: MessageBody + 'static>(
+/// The outermost middleware of what changes something: refuses what a page of another origin may have sent.
+pub async fn refuse_forged<B: MessageBody + 'static>(
     cookies: web::Data<SessionCookies>,
-    mut req: ServiceRequest,
+    req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     if cookies.is_forged(&req) {
         return Err(Error::CrossOrigin.into());
     }
+    next.call(req).await
+}
+
+/// The middleware outside of actix-session's.
+pub async fn transport<B: MessageBody + 'static>(
+    cookies: web::Data<SessionCookies>,
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
     let token = cookies.token_of(req.headers());
     req.headers_mut().remove(COOKIE);
     if let Some(cookie) = token.and_then(|token| cookies.sign(&token)) {

@@ -112,7 +112,7 @@ impl From<Event> for ExportedEvent {
     security(("bearer" = []), ("session_cookie" = []))
 )]
 pub async fn export_account(
-    Confirmed { user, session_id }: Confirmed,
+    Confirmed { user, session_id, .. }: Confirmed,
     app: web::Data<App>,
     request: RequestContext,
 ) -> Result<HttpResponse, Problem> {

@@ -54,7 +54,7 @@ impl FromFields for PasswordChange {
 )]
 pub async fn change_password(
     req: HttpRequest,
-    Confirmed { user, session_id }: Confirmed,
+    Confirmed { user, session_id, .. }: Confirmed,
     app: web::Data<App>,
     request: RequestContext,
     Json(change): Json<PasswordChange>,
