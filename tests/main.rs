@@ -17,6 +17,7 @@ mod email;
 mod meta;
 mod password;
 mod session;
+mod token;
 
 mod address;
 mod architecture;

@@ -23,7 +23,7 @@ use crate::config::{AccessClaim, AccessConfig, KeyRing};
 use crate::db::{Db, DbError};
 use crate::user::User;
 
-/// How the users of sessions proved who they are (RFC 8176): with a password.
+/// How the users of sessions signed in (RFC 8176): with a password.
 const METHODS: [&str; 1] = ["pwd"];
 
 /// Issues access tokens. Clones share the keys.

@@ -44,7 +44,7 @@ pub enum AccessClaim {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the settings say what they mean")]
 pub struct AccessConfig {
-    /// `PUBLIC_URL` without a slash at its end: verifiers compare it letter by letter.
+    /// `PUBLIC_URL` without a slash at its end: verifiers compare it to the character.
     pub issuer: String,
     pub audience: Vec<String>,
     pub client_id: String,

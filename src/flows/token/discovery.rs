@@ -64,7 +64,8 @@ pub struct Metadata {
 /// appears here.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "token",
-    responses((status = 200, description = "The keys", body = KeySet), ServerErrors)
+    responses((status = 200, description = "The keys", body = KeySet), (status = 304, description = "As you know it"),
+              ServerErrors)
 )]
 pub async fn get_key_set(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     public_document(&req, &app.access_tokens.key_set())
@@ -75,7 +76,8 @@ pub async fn get_key_set(req: HttpRequest, app: web::Data<App>) -> Result<HttpRe
 /// Verifiers that are given an issuer look here for its keys. There are no ID tokens and no authorization endpoint.
 #[utoipa::path(
     get, path = "/.well-known/openid-configuration", tag = "token",
-    responses((status = 200, description = "The issuer", body = Metadata), ServerErrors)
+    responses((status = 200, description = "The issuer", body = Metadata), (status = 304, description = "As you know it"),
+              ServerErrors)
 )]
 pub async fn get_openid_configuration(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     public_document(&req, &metadata(&app))
@@ -86,7 +88,8 @@ pub async fn get_openid_configuration(req: HttpRequest, app: web::Data<App>) -> 
 /// The same document as `/.well-known/openid-configuration` (RFC 8414).
 #[utoipa::path(
     get, path = "/.well-known/oauth-authorization-server", tag = "token",
-    responses((status = 200, description = "The issuer", body = Metadata), ServerErrors)
+    responses((status = 200, description = "The issuer", body = Metadata), (status = 304, description = "As you know it"),
+              ServerErrors)
 )]
 pub async fn get_oauth_metadata(req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Problem> {
     public_document(&req, &metadata(&app))

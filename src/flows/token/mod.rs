@@ -2,5 +2,4 @@
 
 pub mod discovery;
 pub mod issue;
-mod login_page;
 pub mod verify;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -16,18 +16,16 @@ use crate::access_token::Subject;
 use crate::app::App;
 use crate::flows::documented_errors::{DatabaseErrors, NotEnough};
 use crate::http::extract::{Anyone, unauthenticated};
-use crate::http::pages;
-use crate::problem::{Code, Problem};
+use crate::http::{asked_page, pages};
+use crate::problem::{Code, FieldIssue, FieldProblem, Problem};
 use crate::request::RequestContext;
 use crate::session::CurrentSession;
-
-use super::login_page;
 
 /// How long the token is valid that goes to the application with a request: as long as that should take.
 const TOKEN_TTL: Duration = Duration::from_secs(60);
 /// For an account without a username. Never empty: a proxy would let the client's own header pass.
 const NONE: &str = "-";
-/// An address can have letters outside of ASCII, which applications read in different ways.
+/// An address can have characters outside of ASCII, which applications read in different ways.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// What the proxy asks for in its query.
@@ -48,7 +46,7 @@ impl Requirements {
             match name.as_ref() {
                 "fresh" => {
                     let wanted = humantime::parse_duration(&value)
-                        .map_err(|_| wrong("`fresh` must be a duration such as 15m."))?;
+                        .map_err(|_| wrong("fresh", "must be a duration such as 15m"))?;
                     requirements.fresh = Some(requirements.fresh.map_or(wanted, |other| other.min(wanted)));
                 }
                 "second_factor" => requirements.second_factor |= flag("second_factor", &value)?,
@@ -77,11 +75,11 @@ impl Requirements {
 }
 
 fn flag(name: &str, value: &str) -> Result<bool, Problem> {
-    value.parse().map_err(|_| wrong(format!("`{name}` must be true or false.")))
+    value.parse().map_err(|_| wrong(name, "must be true or false"))
 }
 
-fn wrong(detail: impl Into<String>) -> Problem {
-    Problem::with_detail(Code::ValidationFailed, detail)
+fn wrong(parameter: &str, what: &str) -> Problem {
+    Problem::validation_failed(vec![FieldProblem::new(parameter, FieldIssue::new("malformed", what))])
 }
 
 /// Let a request through
@@ -99,7 +97,7 @@ fn wrong(detail: impl Into<String>) -> Problem {
     responses(
         (status = 200, description = "A confirmed user", headers(
             ("X-Auth-User-Id" = String, description = "A UUIDv7"),
-            ("X-Auth-Email" = String, description = "Percent-encoded, if it has `%` or letters outside of ASCII"),
+            ("X-Auth-Email" = String, description = "Percent-encoded, if it has `%` or characters outside of ASCII"),
             ("X-Auth-Username" = String, description = "`-` if there is none"),
             ("X-Auth-Session-Id" = String, description = "A UUIDv7"),
             ("X-Auth-Token" = String, description = "An access token of 60 seconds"))),
@@ -134,7 +132,7 @@ pub async fn verify_session(
 
 /// Sends a visitor to the login page, or tells the proxy where it is.
 fn sign_in(req: &HttpRequest, app: &App, may_redirect: bool) -> HttpResponse {
-    let page = login_page::url(req, app);
+    let page = login_page(req, app);
     let mut answer = match &page {
         Some(_) if may_redirect && pages::wants_html(req) => {
             let is_read = matches!(*req.method(), Method::GET | Method::HEAD);
@@ -146,6 +144,15 @@ fn sign_in(req: &HttpRequest, app: &App, may_redirect: bool) -> HttpResponse {
         answer.headers_mut().insert(LOCATION, page);
     }
     answer
+}
+
+/// `LOGIN_URL`, with the page that was asked for as `next`.
+fn login_page(req: &HttpRequest, app: &App) -> Option<HeaderValue> {
+    let mut url = app.config.verify.login_url.clone()?;
+    if let Some(next) = asked_page(req, app) {
+        url.query_pairs_mut().append_pair("next", next.as_str());
+    }
+    HeaderValue::from_str(url.as_str()).ok()
 }
 
 #[cfg(test)]

@@ -1,33 +1,29 @@
-//! The login page of `/verify`, and where it leads back to.
+//! The page that a visitor asked a proxy for, to lead back to it after the sign-in.
 //!
-//! If `next` could lead anywhere, a link to a page that people trust would send them, once they signed in, to a copy of it.
+//! If this could be a page anywhere, a link to a page that people trust would send them, once they signed in, to a copy of
+//! it.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::HeaderMap;
 use url::Url;
 
 use crate::app::App;
 use crate::request::is_trusted;
 
-/// The longest `next`, in bytes.
+/// The longest address of a page, in bytes.
 const LONGEST: usize = 2048;
 
-/// `LOGIN_URL`, with `next` if a trusted proxy names the page that was asked for.
-pub fn url(req: &HttpRequest, app: &App) -> Option<HeaderValue> {
-    let config = &app.config.verify;
-    let mut url = config.login_url.clone()?;
-    let peer = req.peer_addr().map(|address| address.ip());
-    if peer.is_some_and(|peer| is_trusted(peer, &app.config.trusted_proxies))
-        && let Some(next) = next(req.headers(), &config.origins)
-    {
-        url.query_pairs_mut().append_pair("next", next.as_str());
-    }
-    HeaderValue::from_str(url.as_str()).ok()
+/// The page, if a trusted proxy names one of the known origins.
+pub fn asked_page(req: &HttpRequest, app: &App) -> Option<Url> {
+    let peer = req.peer_addr()?.ip();
+    let page =
+        is_trusted(peer, &app.config.trusted_proxies).then(|| on_origin(req.headers(), &app.config.verify.origins));
+    page.flatten()
 }
 
-/// The page that was asked for, if it is on one of these origins. nginx is configured to name it as a whole; other proxies
-/// send its parts.
-fn next(headers: &HeaderMap, origins: &[String]) -> Option<Url> {
+/// The page that these headers name, if it is on one of these origins. nginx is configured to name it as a whole; other
+/// proxies send its parts.
+fn on_origin(headers: &HeaderMap, origins: &[String]) -> Option<Url> {
     let url = match only(headers, "x-original-url") {
         Some(url) => url.to_owned(),
         None => {
@@ -60,17 +56,17 @@ mod tests {
 
     use super::*;
 
-    fn next_of(fields: &[(&str, &str)]) -> Option<String> {
+    fn page_of(fields: &[(&str, &str)]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let origins = ["https://app.example.com".to_owned(), "http://localhost:3000".to_owned()];
-        next(&headers, &origins).map(String::from)
+        on_origin(&headers, &origins).map(String::from)
     }
 
     fn forwarded(proto: &str, host: &str, uri: &str) -> Option<String> {
-        next_of(&[("x-forwarded-proto", proto), ("x-forwarded-host", host), ("x-forwarded-uri", uri)])
+        page_of(&[("x-forwarded-proto", proto), ("x-forwarded-host", host), ("x-forwarded-uri", uri)])
     }
 
     #[test]
@@ -78,9 +74,9 @@ mod tests {
         let page = Some("https://app.example.com/a?b=%2F&c=https://evil.example".to_owned());
         assert_eq!(forwarded("https", "app.example.com", "/a?b=%2F&c=https://evil.example"), page);
         assert_eq!(forwarded("https", "APP.example.com:443", "/a?b=%2F&c=https://evil.example"), page);
-        assert_eq!(next_of(&[("x-original-url", page.as_deref().unwrap())]), page);
+        assert_eq!(page_of(&[("x-original-url", page.as_deref().unwrap())]), page);
         assert_eq!(forwarded("http", "localhost:3000", "/"), Some("http://localhost:3000/".to_owned()));
-        assert_eq!(next_of(&[]), None);
+        assert_eq!(page_of(&[]), None);
     }
 
     #[test]
@@ -123,14 +119,14 @@ mod tests {
         }
         for uri in ["//evil.example", "/@evil.example", "/%0d%0aLocation:%20x", "/..//evil.example", "/%5cevil.example"]
         {
-            let next = forwarded("https", "app.example.com", uri).unwrap();
-            assert!(next.starts_with("https://app.example.com/"), "{uri:?}: {next}");
+            let page = forwarded("https", "app.example.com", uri).unwrap();
+            assert!(page.starts_with("https://app.example.com/"), "{uri:?}: {page}");
         }
         for proto in ["javascript", "http", "https://evil.example/?", "", "data"] {
             assert_eq!(forwarded(proto, "app.example.com", "/"), None, "{proto:?}");
         }
         for url in ["https://evil.example/", "//app.example.com/", "javascript:alert(1)//app.example.com", "/"] {
-            assert_eq!(next_of(&[("x-original-url", url)]), None, "{url:?}");
+            assert_eq!(page_of(&[("x-original-url", url)]), None, "{url:?}");
         }
     }
 
@@ -142,6 +138,6 @@ mod tests {
             ("x-forwarded-host", "app.example.com"),
             ("x-forwarded-uri", "/"),
         ];
-        assert_eq!(next_of(&fields), None);
+        assert_eq!(page_of(&fields), None);
     }
 }
