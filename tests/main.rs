@@ -20,6 +20,7 @@ mod session;
 
 mod address;
 mod architecture;
+mod base_path;
 mod cleanup;
 mod contract;
 mod engine;
@@ -44,6 +45,7 @@ mod user_commands;
 mod vocabulary;
 
 mod browser;
+mod proxies;
 mod security;
 
 mod readme;

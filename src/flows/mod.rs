@@ -64,6 +64,13 @@ operations! {
     open    GET    "/dev/mailbox/{id}"     => dev::mailbox::get_mail
 }
 
+/// Whether a path of ours begins with this segment.
+pub fn have_paths_under(segment: &str) -> bool {
+    let operations = operations();
+    let paths = operations.iter().map(route::Operation::path).chain(meta::docs::PAGES);
+    paths.into_iter().any(|path| path.split('/').nth(1) == Some(segment))
+}
+
 /// Registers every route.
 pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
     route::register(config, operations(), app, cookies);

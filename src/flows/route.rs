@@ -25,6 +25,10 @@ impl Operation {
         Self { method, path, route, has_session: false }
     }
 
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// An operation that looks at the session of the request, or begins one.
     pub fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
         Self { has_session: true, ..Self::open(method, path, route) }
