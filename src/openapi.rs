@@ -15,8 +15,8 @@ most other operations need a confirmed email address and answer `403 unconfirmed
 `application/problem+json` (RFC 9457); `code` is stable, and `type` is a page that explains it. Every answer has an \
 `X-Request-Id`. `HEAD` works where `GET` does.";
 
-/// The document, for a service whose session cookie is called `cookie_name`.
-pub fn document(cookie_name: &str) -> OpenApi {
+/// The document, for a service under `base_path` whose session cookie is called `cookie_name`.
+pub fn document(base_path: &str, cookie_name: &str) -> OpenApi {
     let mut document = Operations::openapi();
     document.info = InfoBuilder::new()
         .title("Vestibule")
@@ -24,7 +24,8 @@ pub fn document(cookie_name: &str) -> OpenApi {
         .description(Some(DESCRIPTION))
         .license(Some(LicenseBuilder::new().name("Apache-2.0 OR MIT").identifier(Some("Apache-2.0 OR MIT")).build()))
         .build();
-    document.servers = Some(vec![ServerBuilder::new().url("/").description(Some("This service")).build()]);
+    let server = if base_path.is_empty() { "/" } else { base_path };
+    document.servers = Some(vec![ServerBuilder::new().url(server).description(Some("This service")).build()]);
     document.tags = Some(vec![
         tag("account", "Accounts: register, confirm, view, change, delete"),
         tag("password", "Passwords: forgotten, reset, changed"),
@@ -60,7 +61,7 @@ pub fn document(cookie_name: &str) -> OpenApi {
 /// # Errors
 /// None that happens; serialising has one.
 pub fn json() -> serde_json::Result<String> {
-    Ok(document(DEFAULT_COOKIE_NAME).to_pretty_json()? + "\n")
+    Ok(document("", DEFAULT_COOKIE_NAME).to_pretty_json()? + "\n")
 }
 
 fn tag(name: &str, description: &str) -> Tag {

@@ -47,6 +47,13 @@ impl Templates {
         Ok(Self { engine: Arc::new(engine), files: Arc::new(files) })
     }
 
+    /// Adds a variable that every template sees.
+    pub fn with_global(&self, name: &'static str, value: &str) -> Self {
+        let mut engine = Environment::clone(&self.engine);
+        engine.add_global(name, value);
+        Self { engine: Arc::new(engine), files: Arc::clone(&self.files) }
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.engine.templates().map(|(name, _)| name)
     }

@@ -21,6 +21,7 @@ mod token;
 
 mod address;
 mod architecture;
+mod base_path;
 mod cleanup;
 mod contract;
 mod engine;
@@ -45,6 +46,7 @@ mod user_commands;
 mod vocabulary;
 
 mod browser;
+mod proxies;
 mod security;
 
 mod readme;

@@ -32,7 +32,9 @@ fn an_invalid_value_aborts_startup_with_one_line_that_names_the_setting() {
     let wrong = [
         ("LISTEN", "nowhere"),
         ("PUBLIC_URL", "ftp://x"),
-        ("PUBLIC_URL", "https://x/path"),
+        ("PUBLIC_URL", "https://x/auth?a=b"),
+        ("PUBLIC_URL", "https://x/a//b"),
+        ("PUBLIC_URL", "http://x/me"),
         ("SECRET_KEY", SECRET),
         ("SECRET_KEY", "abcd"),
         ("SMTP_URL", "http://user:s3cr3t-that-no-one-may-see@x"),

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
 use url::{Position, Url};
-use vestibule::config::{database_url, origin, value};
+use vestibule::config::{PublicUrl, database_url, origin, value};
 use vestibule_fuzz::is_telling;
 
 fuzz_target!(|data: &[u8]| {
@@ -35,10 +35,11 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         3 => {
-            if let Ok(url) = not_repeated(text, value::public_url(text)) {
-                let again = value::public_url(url.as_str()).expect("a printed URL is valid");
+            if let Ok(url) = not_repeated(text, text.parse::<PublicUrl>()) {
+                let again: PublicUrl = url.as_str().parse().expect("a printed URL is valid");
                 assert_eq!(again, url);
                 assert!(url.username().is_empty() && url.password().is_none() && url.query().is_none());
+                assert_eq!(Url::parse(&url.of("/me")).expect("a URL").path(), format!("{}/me", url.base_path()));
             }
         }
         4 => {

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use url::Url;
 
-use super::{Settings, value};
+use super::{PublicUrl, Settings, value};
 
 /// The longest lifetime of an access token.
 const LONGEST_ACCESS: Duration = Duration::from_secs(24 * 3600);
@@ -55,8 +54,8 @@ pub struct AccessConfig {
 
 impl AccessConfig {
     /// The settings of a service that users reach at `public_url`.
-    pub fn new(settings: &Settings, public_url: &Url) -> Self {
-        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
+    pub fn new(settings: &Settings, public_url: &PublicUrl) -> Self {
+        let issuer = public_url.of("");
         let audience = match settings.access_audience.as_slice() {
             [] => vec![issuer.clone()],
             audience => audience.to_vec(),

@@ -11,11 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use rand::Rng as _;
-use url::Url;
 
 use super::session::check_cookie;
 use super::{
-    AccessConfig, DevMailbox, KeyRing, LinkTemplate, Secret, SessionConfig, Settings, Switch, VerifyConfig,
+    AccessConfig, DevMailbox, KeyRing, LinkTemplate, PublicUrl, Secret, SessionConfig, Settings, Switch, VerifyConfig,
     is_loopback, value,
 };
 
@@ -32,7 +31,7 @@ pub struct ConfigError {
 #[expect(missing_docs, reason = "the settings say what they mean")]
 pub struct Config {
     /// Where users reach the service.
-    pub public_url: Url,
+    pub public_url: PublicUrl,
     /// What mails call the service: the name of `MAIL_FROM`, else the host of `PUBLIC_URL`.
     pub service_name: String,
     /// Signs links, and makes the keys of access tokens.
@@ -81,12 +80,12 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
-    fn new(settings: &Settings, public_url: &Url) -> Self {
+    fn new(settings: &Settings, public_url: &PublicUrl) -> Self {
         let own = |path| LinkTemplate::own_page(public_url, path);
         Self {
-            confirm_url: settings.confirm_url.clone().unwrap_or_else(|| own("confirm")),
-            own_confirm_url: own("confirm"),
-            reset_url: settings.reset_url.clone().unwrap_or_else(|| own("password/reset")),
+            confirm_url: settings.confirm_url.clone().unwrap_or_else(|| own("/confirm")),
+            own_confirm_url: own("/confirm"),
+            reset_url: settings.reset_url.clone().unwrap_or_else(|| own("/password/reset")),
             confirm_ttl: settings.confirm_ttl,
             reset_ttl: settings.reset_ttl,
             email_change_ttl: settings.email_change_ttl,
@@ -132,8 +131,7 @@ impl Config {
                     "required when LISTEN is not an address that users can reach: links in mails need one".into();
                 return Err(ConfigError { setting: "PUBLIC_URL", reason });
             }
-            None => Url::parse(&format!("http://{address}"))
-                .map_err(|error| ConfigError { setting: "LISTEN", reason: error.to_string() })?,
+            None => format!("http://{address}").parse().map_err(|reason| ConfigError { setting: "LISTEN", reason })?,
         };
         let is_secure = public_url.scheme() == "https";
         check_cookie(settings, &public_url)?;
@@ -157,12 +155,16 @@ impl Config {
     }
 }
 
-fn service_name(mail_from: &Mailbox, public_url: &Url) -> String {
+fn service_name(mail_from: &Mailbox, public_url: &PublicUrl) -> String {
     let name = mail_from.name.clone().filter(|name| !name.trim().is_empty());
     name.unwrap_or_else(|| public_url.host_str().unwrap_or("Vestibule").to_owned())
 }
 
-fn mail_transport(settings: &Settings, address: SocketAddr, public_url: &Url) -> Result<MailTransport, ConfigError> {
+fn mail_transport(
+    settings: &Settings,
+    address: SocketAddr,
+    public_url: &PublicUrl,
+) -> Result<MailTransport, ConfigError> {
     let mailbox = || Ok(MailTransport::Mailbox(data_dir(settings)?.join("mails")));
     match (&settings.smtp_url, settings.dev_mailbox) {
         (_, DevMailbox::On) => mailbox(),

@@ -7,6 +7,7 @@ mod check;
 mod database_url;
 mod environment;
 mod origin;
+mod public_url;
 mod session;
 pub mod value;
 mod verify;
@@ -25,6 +26,7 @@ pub use check::{Config, ConfigError, Limits, LinkConfig, MailTransport};
 pub use database_url::database_url;
 pub use environment::{ArgumentsError, matches};
 pub use origin::origin;
+pub use public_url::PublicUrl;
 pub(crate) use session::DEFAULT_COOKIE_NAME;
 pub use session::SessionConfig;
 pub use value::{KeyRing, LinkTemplate, Secret, key_ring};
@@ -53,9 +55,9 @@ pub struct Settings {
     #[arg(long, env, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Where users reach the service (default: http:// + LISTEN)
-    #[arg(long, env, value_name = "URL", value_parser = value::public_url)]
-    pub public_url: Option<Url>,
+    /// Where users reach the service, with the path under which it answers (default: http:// + LISTEN)
+    #[arg(long, env, value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
 
     /// At least 32 random bytes in base64 or hex; of several, comma-separated, the first signs and all verify
     /// (default: created and kept in DATA_DIR; required with an https PUBLIC_URL)

@@ -1,6 +1,6 @@
 //! `ALLOWED_ORIGINS`: origins of pages and of apps.
 
-use super::value::public_url;
+use super::PublicUrl;
 
 /// The schemes of pages that an app or a browser extension brings along. Others are refused: `null` and `file://` are the
 /// origin of too many pages, and a misspelt `htps://` would match nothing.
@@ -17,7 +17,7 @@ pub fn origin(text: &str) -> Result<String, String> {
     if let Some(origin) = app_origin(text) {
         return Ok(origin);
     }
-    let url = public_url(text).map_err(|_| {
+    let url = text.parse::<PublicUrl>().ok().filter(|url| url.base_path().is_empty()).ok_or_else(|| {
         format!(
             "must be origins such as https://app.example.com, or of an app, such as capacitor://localhost (schemes: {})",
             APP_SCHEMES.join(", ")

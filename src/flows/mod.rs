@@ -71,10 +71,23 @@ operations! {
     open    GET    "/dev/mailbox/{id}"     => dev::mailbox::get_mail
 }
 
+/// Whether a path of ours begins with this segment.
+pub fn have_paths_under(segment: &str) -> bool {
+    let operations = operations();
+    let paths = operations.iter().map(route::Operation::path).chain(meta::docs::PAGES);
+    paths.into_iter().any(|path| path.split('/').nth(1) == Some(segment))
+}
+
 /// Registers every route.
 pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
     route::register(config, operations(), app, cookies);
     meta::docs::pages(config);
+    // RFC 8414, section 3.1, puts the path of the issuer behind the well-known one, at the root of the host.
+    let base_path = app.config.public_url.base_path();
+    if !base_path.is_empty() {
+        let path = format!("/.well-known/oauth-authorization-server{base_path}");
+        config.service(route::read_only(&path, || Route::new().to(token::discovery::get_oauth_metadata)));
+    }
     // Pages, and paths that Envoy makes up: no operations of the document.
     let undocumented = vec![
         route::Operation::look(Method::GET, "/verify/{anything:.*}", || Route::new().to(token::verify::verify_session)),

@@ -36,6 +36,10 @@ impl Operation {
         Self { method, path, route, access: Access::Open }
     }
 
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// An operation that looks at the session of the request, or begins one.
     pub fn session(method: Method, path: &'static str, route: fn() -> Route) -> Self {
         Self { access: Access::Session, ..Self::open(method, path, route) }

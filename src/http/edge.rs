@@ -162,7 +162,7 @@ impl Exchange {
             (Some(cause), _) => log::warn!("{}: {}: {cause}", self.request_id, problem.code.name()),
             (None, _) => {}
         }
-        let body = problem.body(self.app.config.public_url.as_str(), &self.request_id);
+        let body = problem.body(&self.app.config.public_url, &self.request_id);
         let mut answer = HttpResponse::build(problem.code.status());
         answer.insert_header((CONTENT_TYPE, "application/problem+json"));
         if let Some(seconds) = problem.retry_after {

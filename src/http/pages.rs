@@ -55,6 +55,11 @@ pub enum ResetPage {
     Failed(Problem),
 }
 
+/// The templates of the pages of a service under `base_path`.
+pub fn templates(base_path: &str) -> Templates {
+    Templates::built_in().with_global("base_path", base_path)
+}
+
 /// Whether `Accept` prefers a page to JSON.
 pub fn wants_html(req: &HttpRequest) -> bool {
     let accept = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -205,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_page_can_be_rendered_in_every_state() {
-        let templates = Templates::built_in();
+        let templates = templates("/auth");
         let email = "o'hara&co@example.com".to_owned();
         let mut rendered = Vec::new();
         for is_undo in [false, true] {
@@ -243,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_a_page_quotes_is_escaped_once() {
-        let page = mail(&Templates::built_in(), &a_mail("<b> & \"it's\""), "<source>");
+        let page = mail(&templates(""), &a_mail("<b> & \"it's\""), "<source>");
         let text = String::from_utf8(page.into_body().try_into_bytes().unwrap().to_vec()).unwrap();
         let quoted = "&lt;b&gt; &amp; &quot;it&#x27;s&quot;";
         assert!(

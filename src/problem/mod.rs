@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::access_token;
 use crate::account;
+use crate::config::PublicUrl;
 use crate::db::DbError;
 use crate::link::LinkError;
 use crate::password::WeakPassword;
@@ -122,9 +123,9 @@ impl Problem {
     }
 
     /// The body, for the service at `public_url`, of the request `request_id`.
-    pub fn body(&self, public_url: &str, request_id: &str) -> ProblemBody {
+    pub fn body(&self, public_url: &PublicUrl, request_id: &str) -> ProblemBody {
         ProblemBody {
-            type_: format!("{}/problems/{}", public_url.trim_end_matches('/'), self.code.name()),
+            type_: public_url.of(&format!("/problems/{}", self.code.name())),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: self.detail.clone(),

@@ -2,23 +2,24 @@
 
 mod cleanup;
 mod logger;
+mod mount;
 mod postgres;
 mod stop;
 
 pub use logger::start_log;
 pub use postgres::{admin_database, database};
 
+use mount::Mount;
+
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{fn_service, map_config};
+use actix_web::App as ActixApp;
 use actix_web::dev::AppConfig;
-use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App as ActixApp, web};
 use dev_postgres::DevPostgres;
 use tokio_util::sync::CancellationToken;
 
@@ -28,14 +29,12 @@ use crate::app::{App, WarnOnce};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::db::{Db, DbError};
-use crate::http::edge;
+use crate::flows;
+use crate::http::{edge, pages};
 use crate::link::Links;
 use crate::mail::{Delivery, MAIL_CONNECTIONS, MailTemplateError, MailTemplates, Mailer, MailerParts, SmtpUrlError};
 use crate::password::{Hasher, PasswordPolicy};
-use crate::session::SessionCookies;
-use crate::templates::Templates;
 use crate::throttle::Refusals;
-use crate::{flows, openapi};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,8 +42,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long accepted requests may take once the service stops.
 const DRAIN_SECONDS: u64 = 30;
-/// How long a browser may cache a preflight.
-const PREFLIGHT_SECONDS: usize = 3600;
 /// The database connection that hears of mails that other instances queue.
 const LISTENING: usize = 1;
 /// How often a database that is away at start is tried again.
@@ -56,6 +53,9 @@ pub enum StartError {
     /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The path of `PUBLIC_URL` begins as one of the service's own.
+    #[error("PUBLIC_URL: its path must not begin with {0}, under which the service has paths of its own")]
+    BasePath(String),
     /// The address is in use, or not of this machine.
     #[error("LISTEN: {0} cannot be listened on: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -99,6 +99,7 @@ impl Service {
         let listener = TcpListener::bind(settings.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let config = Config::new(settings, address)?;
+        check_base_path(config.public_url.base_path())?;
         let (url, embedded) = database(settings)?;
         let for_requests = usize::from(settings.database_connections) - MAIL_CONNECTIONS - LISTENING;
         let db = Db::new(&url, for_requests).map_err(StartError::Database)?;
@@ -130,11 +131,11 @@ impl Service {
 
     /// Logs the URLs of API, docs and development mailbox.
     pub fn announce(&self) {
-        let url = self.app.config.public_url.as_str().trim_end_matches('/');
-        log::info!("API      {url}");
-        log::info!("docs     {url}/docs/");
+        let url = &self.app.config.public_url;
+        log::info!("API      {}", url.of(""));
+        log::info!("docs     {}", url.of("/docs/"));
         if self.app.mailer.mailbox().is_some() {
-            log::info!("mailbox  {url}/dev/mailbox (mails are kept there, not sent)");
+            log::info!("mailbox  {} (mails are kept there, not sent)", url.of("/dev/mailbox"));
         }
     }
 
@@ -159,6 +160,14 @@ impl Service {
     }
 }
 
+/// With `/me` as base path, `/me` would be both an operation and the start page.
+fn check_base_path(path: &str) -> Result<(), StartError> {
+    match path.split('/').nth(1).filter(|segment| flows::have_paths_under(segment)) {
+        Some(segment) => Err(StartError::BasePath(format!("/{segment}"))),
+        None => Ok(()),
+    }
+}
+
 fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> Result<App, StartError> {
     let hasher = Hasher::start(hash_threads())?;
     let password_policy = PasswordPolicy { min_length: config.password_min_length };
@@ -175,7 +184,7 @@ fn app(config: Config, db: Db, clock: Clock, links: Links, mailer: Mailer) -> Re
     };
     let access_tokens = AccessTokens::new(&config.secret_key, &config.access)?;
     let (stopping, proxy_warning) = (CancellationToken::new(), WarnOnce::default());
-    let templates = Templates::built_in();
+    let templates = pages::templates(config.public_url.base_path());
     Ok(App {
         config,
         db,
@@ -200,20 +209,13 @@ fn hash_threads() -> usize {
 
 /// actix-web's own `HttpServer` would answer `100 Continue` before anything else is asked.
 fn http_server(app: App, listener: TcpListener) -> std::io::Result<Server> {
-    let cookies = SessionCookies::new(&app.config);
-    let document = web::Data::new(openapi::document(cookies.name()));
+    let mount = Mount::new(&app);
     let address = listener.local_addr()?;
     let builder = Server::build().shutdown_timeout(DRAIN_SECONDS).disable_signals();
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("vestibule", listener, move || {
-        let (app, draining) = (web::Data::new(app.clone()), draining.clone());
-        let service = ActixApp::new()
-            .app_data(app.clone())
-            .app_data(web::Data::new(cookies.clone()))
-            .app_data(document.clone())
-            .wrap(cors(&app.config))
-            .wrap(from_fn(edge::edge))
-            .configure(|config| flows::routes(config, &app, &cookies));
+        let (mount, app, draining) = (mount.clone(), mount.app.clone(), draining.clone());
+        let service = ActixApp::new().configure(|config| mount.everywhere(config));
         HttpService::build()
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
@@ -232,20 +234,6 @@ fn http_server(app: App, listener: TcpListener) -> std::io::Result<Server> {
 /// The built-in templates, or those in `MAIL_TEMPLATES` before them.
 pub fn mail_templates(settings: &Settings) -> Result<MailTemplates, MailTemplateError> {
     settings.mail_templates.as_deref().map_or_else(|| Ok(MailTemplates::built_in()), MailTemplates::load)
-}
-
-/// What scripts of the allowed origins may do; other scripts may do nothing.
-fn cors(config: &Config) -> Condition<Cors> {
-    let allowed = &config.allowed_origins;
-    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
-    let cors = cors
-        .supports_credentials()
-        .allowed_methods(["GET", "HEAD", "POST", "PATCH", "DELETE"])
-        // Tracing libraries add headers of their own (traceparent, baggage, sentry-trace); none of them grants anything.
-        .allow_any_header()
-        .expose_headers(edge::READABLE)
-        .max_age(PREFLIGHT_SECONDS);
-    Condition::new(!allowed.is_empty(), cors)
 }
 
 /// Migrates the database as soon as it is there, and notes that the keys of access tokens are published.

@@ -3,6 +3,7 @@
 use super::open;
 use crate::support::TestApp;
 use crate::support::browser::{Browser, MARK_ALL};
+use crate::support::proxies::free_address;
 
 /// Opens an operation, replaces the example body if one is given, executes it, and waits for the status.
 async fn execute(browser: &Browser, operation: &str, body: Option<&str>, status: &str) {
@@ -17,28 +18,50 @@ async fn execute(browser: &Browser, operation: &str, body: Option<&str>, status:
     browser.expect(&format!("{block} .live-responses-table tbody .response-col_status"), status).await;
 }
 
-#[tokio::test]
-#[ignore = "needs Chromium and ChromeDriver"]
-async fn the_walk_through_works_with_try_it_out() {
-    let app = TestApp::start().await;
-    let browser = Browser::start().await;
-    open(&browser, &app, "/docs/").await;
-    execute(&browser, "account-register_account", None, "202").await;
-    execute(&browser, "session-create_session", None, "200").await;
-    execute(&browser, "session-list_sessions", None, "403").await;
+/// Registers, confirms with the page in the mailbox, and sees the guard before and after.
+async fn walk_through(app: &TestApp, browser: &Browser, base_path: &str) {
+    open(browser, app, &format!("{base_path}/docs/")).await;
+    execute(browser, "account-register_account", None, "202").await;
+    execute(browser, "session-create_session", None, "200").await;
+    execute(browser, "session-list_sessions", None, "403").await;
     browser.expect("#operations-session-list_sessions .live-responses-table", "\"unconfirmed\"").await;
 
     app.mailbox.mail_to("ada@example.com").await;
-    open(&browser, &app, "/dev/mailbox").await;
+    open(browser, app, &format!("{base_path}/dev/mailbox")).await;
     browser.click("table a").await;
     browser.click("main li a").await;
     browser.expect("h1", "Confirm your email address").await;
     browser.click("form button").await;
     browser.expect("h1", "Email address confirmed").await;
 
-    open(&browser, &app, "/docs/").await;
-    execute(&browser, "session-list_sessions", None, "200").await;
+    open(browser, app, &format!("{base_path}/docs/")).await;
+    execute(browser, "session-list_sessions", None, "200").await;
     browser.expect("#operations-session-list_sessions .live-responses-table", "\"current\": true").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn the_walk_through_works_with_try_it_out() {
+    walk_through(&TestApp::start().await, &Browser::start().await, "").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
+async fn the_walk_through_stays_under_the_base_path() {
+    let address = free_address();
+    let public_url = format!("http://{address}/auth");
+    let app = TestApp::with_flags(&["--listen", &address, "--public-url", &public_url]).await;
+    let browser = Browser::start().await;
+    browser.requested().await;
+    walk_through(&app, &browser, "/auth").await;
+    let requested = browser.requested().await;
+    assert!(requested.contains(&format!("{public_url}/style.css")), "{requested:?}");
+    assert!(requested.iter().all(|url| url.starts_with(&format!("{public_url}/"))), "{requested:?}");
+    let complaints = browser.complaints().await;
+    assert!(
+        !complaints.iter().any(|complaint| complaint.contains("404") || complaint.contains("Refused")),
+        "{complaints:?}"
+    );
 }
 
 #[tokio::test]

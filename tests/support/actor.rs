@@ -44,6 +44,11 @@ impl Actor {
         }
     }
 
+    /// The same user, whose paths are below another URL.
+    pub fn under(&self, base: &str) -> Self {
+        Self { http: Http::new(base.to_owned()), ..self.clone() }
+    }
+
     /// The same user at another instance.
     pub fn at(&self, app: &TestApp) -> Self {
         Self { http: app.http.clone(), cookie_name: app.cookie_name, ..self.clone() }

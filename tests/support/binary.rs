@@ -1,6 +1,8 @@
 //! The real binary, started as an admin starts it: with an environment, an exit status and signals.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,6 +13,15 @@ use super::{canary, within};
 
 /// How long a start or a stop may take.
 const LONG: Duration = Duration::from_secs(30);
+
+/// A program that ends with the tests, however they end: a shell reads from a pipe of theirs, and kills its process group
+/// when that closes. The shell ends with the program.
+pub fn tied(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
+    const LIFELINE: &str = r#"{ "$0" "$@" </dev/null; kill -KILL 0; } & exec >&-; read -r _; kill -KILL 0"#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", LIFELINE, program]).args(arguments).stdin(Stdio::piped()).process_group(0);
+    shell
+}
 
 /// The command, without the settings in the environment of the test run.
 pub fn command(arguments: &[&str]) -> Command {

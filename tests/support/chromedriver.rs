@@ -4,22 +4,18 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::BOUND;
+use super::binary::tied;
 use super::database::fresh_dir;
 
 /// How long Chromium may take to start, and a page to load.
 const LONG: Duration = Duration::from_secs(60);
-
-/// The shell reads from a pipe of the tests. However the tests end, the pipe closes, and the shell kills its process
-/// group.
-const LIFELINE: &str = r#""$0" --port=0 </dev/null & exec >&-; read -r _; kill -KILL 0"#;
 
 /// No window, no network requests of its own, and no host but 127.0.0.1.
 const FLAGS: [&str; 12] = [
@@ -51,14 +47,8 @@ impl ChromeDriver {
     /// Starts ChromeDriver and Chromium, with these preferences of Chromium.
     pub async fn start(preferences: Value) -> Self {
         let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
-        let mut shell = Command::new("sh")
-            .args(["-c", LIFELINE, &program])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut shell = tied(&program, &["--port=0"]);
+        let mut shell = shell.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let said = BufReader::new(shell.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = said.filter_map(|line| line.split_once("successfully on port ").map(|(_, port)| port.to_owned()));
         let port = { port }.next().unwrap_or_else(|| panic!("{program} does not start: is it installed?"));

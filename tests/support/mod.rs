@@ -13,6 +13,7 @@ pub mod contract;
 pub mod database;
 pub mod http;
 pub mod mailbox;
+pub mod proxies;
 pub mod proxy;
 pub mod raw;
 pub mod smtp;

@@ -67,6 +67,23 @@ async fn the_documents_name_the_public_address_without_a_slash_at_its_end() {
 }
 
 #[tokio::test]
+async fn under_a_base_path_the_documents_are_where_each_standard_puts_them() {
+    let app = TestApp::with_flags(&["--public-url=http://app.example.com/auth"]).await;
+    let paths = [
+        "/auth/.well-known/openid-configuration",
+        "/auth/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/auth",
+    ];
+    for path in paths {
+        let document = app.visitor().get(path).await.expect(200).json();
+        assert_eq!(document["issuer"], "http://app.example.com/auth", "{path}");
+        assert_eq!(document["jwks_uri"], "http://app.example.com/auth/.well-known/jwks.json", "{path}");
+    }
+    app.visitor().get("/auth/.well-known/jwks.json").await.expect(200);
+    app.visitor().get("/.well-known/oauth-authorization-server/other").await.expect(404);
+}
+
+#[tokio::test]
 async fn the_documents_answer_without_the_database() {
     let app = TestApp::start().await;
     let before: Vec<Value> = documents(&app).await;

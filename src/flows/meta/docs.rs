@@ -33,9 +33,13 @@ pub async fn get_document(document: web::Data<OpenApi>) -> HttpResponse {
     HttpResponse::Ok().json(document.as_ref())
 }
 
+/// What stands beside the operations.
+pub const PAGES: [&str; 2] = ["/docs", "/style.css"];
+
 /// Registers what is no operation: Swagger UI, the style sheet of our pages, and the redirect from `/` to the docs.
 pub fn pages(config: &mut ServiceConfig) {
     config
+        .service(route::read_only("", || Route::new().to(to_docs)))
         .service(route::read_only("/", || Route::new().to(to_docs)))
         .service(route::read_only("/docs", || Route::new().to(to_docs)))
         .service(route::read_only("/docs/", || Route::new().to(docs)))
@@ -43,8 +47,9 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(route::read_only("/style.css", || Route::new().to(style)));
 }
 
-async fn to_docs() -> HttpResponse {
-    HttpResponse::TemporaryRedirect().insert_header((LOCATION, "/docs/")).finish()
+async fn to_docs(app: web::Data<App>) -> HttpResponse {
+    let docs = format!("{}/docs/", app.config.public_url.base_path());
+    HttpResponse::TemporaryRedirect().insert_header((LOCATION, docs)).finish()
 }
 
 async fn style() -> HttpResponse {
@@ -58,8 +63,9 @@ async fn docs(app: web::Data<App>) -> HttpResponse {
     pages::docs(&app.templates, DOCS_POLICY)
 }
 
-async fn swagger_file(file: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let config = utoipa_swagger_ui::Config::from("/openapi.json")
+async fn swagger_file(app: web::Data<App>, file: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let document = format!("{}/openapi.json", app.config.public_url.base_path());
+    let config = utoipa_swagger_ui::Config::from(document)
         .try_it_out_enabled(true)
         .persist_authorization(true)
         .display_request_duration(true)

@@ -1,0 +1,5 @@
+//! Behind real reverse proxies.
+//!
+//! `cargo test --test main proxies:: -- --ignored`
+
+mod base_path;
