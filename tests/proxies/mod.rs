@@ -3,3 +3,4 @@
 //! `cargo test --test main proxies:: -- --ignored`
 
 mod base_path;
+mod forward_auth;

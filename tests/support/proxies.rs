@@ -9,7 +9,7 @@ use super::binary::tied;
 use super::database::fresh_dir;
 use super::eventually;
 
-/// What nginx needs around a `server`. One process, which root and other users can run: its files are all in its folder.
+/// What nginx needs around its servers. One process, which root and other users can run: its files are all in its folder.
 const NGINX: &str = "
 daemon off;
 master_process off;
@@ -23,10 +23,15 @@ http {
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
-    server {
-        listen ADDRESS;
-        SERVER
-    }
+    SERVERS
+}
+";
+
+/// What Caddy needs around a site: it must not look for other ports, nor keep anything.
+const CADDY: &str = "
+{
+    admin off
+    auto_https off
 }
 ";
 
@@ -46,20 +51,30 @@ pub fn free_address() -> String {
 impl RealProxy {
     /// nginx at `address`, with these directives in its `server`. Without nginx, a line says that the test is skipped.
     pub async fn nginx(address: &str, server: &str) -> Option<Self> {
-        let configuration = NGINX.replace("ADDRESS", address).replace("SERVER", server);
-        Self::start("nginx", address, &configuration, |folder, file| {
-            vec!["-p".into(), folder, "-c".into(), file, "-e".into(), "error.log".into()]
-        })
-        .await
+        Self::nginx_servers(address, &format!("server {{ listen {address}; {server} }}")).await
     }
 
-    /// Starts a program with a configuration file and the arguments that `arguments` makes of its folder and that file.
-    async fn start(
-        program: &str,
-        address: &str,
-        configuration: &str,
-        arguments: impl FnOnce(String, String) -> Vec<String>,
-    ) -> Option<Self> {
+    /// nginx with these directives in its `http`, of which a server listens at `address`.
+    pub async fn nginx_servers(address: &str, servers: &str) -> Option<Self> {
+        let files = [("nginx.conf", NGINX.replace("SERVERS", servers))];
+        let arguments = ["-p", ".", "-c", "nginx.conf", "-e", "error.log"];
+        Self::start("nginx", address, &files, &arguments).await
+    }
+
+    /// Caddy with this site, which is at `address`.
+    pub async fn caddy(program: &str, address: &str, site: &str) -> Option<Self> {
+        let files = [("Caddyfile", format!("{CADDY}{site}"))];
+        Self::start(program, address, &files, &["run", "--config", "Caddyfile", "--adapter", "caddyfile"]).await
+    }
+
+    /// HAProxy with this configuration, which listens at `address` and loads `vestibule.lua`.
+    pub async fn haproxy(address: &str, configuration: &str, lua: &str) -> Option<Self> {
+        let files = [("haproxy.cfg", configuration.to_owned()), ("vestibule.lua", lua.to_owned())];
+        Self::start("haproxy", address, &files, &["-db", "-f", "haproxy.cfg"]).await
+    }
+
+    /// Starts a program in a folder with these files.
+    async fn start(program: &str, address: &str, files: &[(&str, String)], arguments: &[&str]) -> Option<Self> {
         // Not every user has it in the PATH.
         let find = ["-c", "PATH=$PATH:/usr/sbin; command -v \"$0\"", program];
         let found = String::from_utf8(Command::new("sh").args(find).output().unwrap().stdout).unwrap();
@@ -67,13 +82,14 @@ impl RealProxy {
             println!("Skipped: {program} is not installed");
             return None;
         }
-        let folder = fresh_dir(program);
-        let file = folder.join("configuration");
-        std::fs::write(&file, configuration).unwrap();
+        let folder = fresh_dir("proxy");
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
         let output = File::create(folder.join("output")).unwrap();
-        let arguments = arguments(folder.to_str().unwrap().to_owned(), file.to_str().unwrap().to_owned());
-        let mut shell = tied(found.trim(), &arguments);
-        let shell = shell.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
+        let mut shell = tied(found.trim(), arguments);
+        let shell = shell.current_dir(&folder).env("HOME", &folder).stdout(output.try_clone().unwrap()).stderr(output);
+        let shell = shell.spawn().unwrap();
         let mut proxy = Self { base: format!("http://{address}"), shell, folder };
         eventually(&format!("{program} listens"), async || {
             assert!(proxy.shell.try_wait().unwrap().is_none(), "{program} ended: {}", proxy.said());
