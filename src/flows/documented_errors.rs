@@ -38,6 +38,8 @@ problem_responses! {
     /// For forward authentication.
     NotEnough: Unauthenticated, Unconfirmed, ReauthenticationRequired, ValidationFailed;
     LinkErrors: LinkExpired, LinkUsed, LinkInvalid;
+    /// After `BodyErrors`, whose 422 it has too.
+    CodeErrors: CodeInvalid, ValidationFailed;
     WrongCredentials: InvalidCredentials;
     /// For changes behind the guard `Confirmed`.
     ConfirmedChange: Unauthenticated, Unconfirmed, CrossOrigin;
