@@ -59,7 +59,9 @@ fn is_alphabet(line: &str) -> bool {
 fn things_have_their_standard_names() {
     assert_eq!(words("fn mail_of(LetterKind)").concat(), "fnmailofletterkind");
     let mut found = Vec::new();
-    for folder in ["src", "crates", "tests", "benches", "fuzz/targets", "templates", "migrations", "openapi", "docs"] {
+    for folder in
+        ["src", "crates", "tests", "benches", "fuzz/targets", "templates", "migrations", "openapi", "docs", "examples"]
+    {
         for file in text_files(&root().join(folder)) {
             check_words(&file, &mut found);
         }
@@ -90,7 +92,9 @@ fn text_files(folder: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let is_text = |extension: &std::ffi::OsStr| {
-            ["rs", "md", "html", "txt", "sql", "json", "py", "mjs", "js", "toml", "css"].iter().any(|e| extension == *e)
+            ["rs", "md", "html", "txt", "sql", "json", "py", "mjs", "js", "ts", "toml", "css"]
+                .iter()
+                .any(|e| extension == *e)
         };
         if path.is_dir() {
             files.extend(text_files(&path));

@@ -12,11 +12,13 @@ pub mod chromedriver;
 pub mod contract;
 pub mod database;
 pub mod http;
+pub mod https;
 pub mod mailbox;
 pub mod proxy;
 pub mod raw;
 pub mod smtp;
 pub mod smtp_session;
+pub mod tls;
 
 pub use actor::{Actor, Credential, password_of};
 pub use answer::Answer;
