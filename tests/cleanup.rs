@@ -22,6 +22,9 @@ async fn pile_up(app: &TestApp) {
              select gen_random_uuid(), canonical, canonical, 'x', {old}, gen_random_uuid(), {old} from addresses where canonical like 'old%'"
         ),
         format!(
+            "insert into registrations select id, sha256(id::text::bytea), {old} from users where email like 'old%'"
+        ),
+        format!(
             "insert into sessions (id, token_sha256, user_id, created_at, last_seen_at, expires_at, idle_seconds, is_remembered, ip) \
              select gen_random_uuid(), sha256(n::text::bytea), (select id from users where username = 'ada'), {old}, {old}, \
              {old}, 60, false, '127.0.0.1' from {MANY}"
@@ -51,9 +54,10 @@ async fn pile_up(app: &TestApp) {
     }
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "addresses",
     "users",
+    "registrations",
     "sessions",
     "outbox",
     "mail_budgets",
@@ -104,6 +108,20 @@ async fn an_address_is_forgotten_with_its_last_account() {
     .await;
     ada.elsewhere().await.delete_account().await.expect(204);
     assert_eq!(known().await, None);
+}
+
+#[tokio::test]
+async fn a_registration_is_forgotten_after_seven_days_and_its_account_stays() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada").await;
+    app.clock.advance(Duration::days(6));
+    drop(app.clean_up().await);
+    let registrations = "select count(*) from registrations";
+    assert_eq!(app.database.number(registrations).await, 1);
+    app.clock.advance(Duration::days(2));
+    let _instance = app.clean_up().await;
+    assert_eq!(app.database.number(registrations).await, 0);
+    assert!(ada.can_sign_in().await);
 }
 
 /// Inserts an expired row.

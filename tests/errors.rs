@@ -34,6 +34,7 @@ async fn a_wrong_method_gets_the_allowed_ones() {
         ("/login", "PUT", "POST"),
         ("/me", "POST", "GET, PATCH, DELETE, HEAD"),
         ("/confirm/x", "DELETE", "GET, POST, HEAD"),
+        ("/confirm/code", "GET", "POST"),
         ("/dev/mailbox", "POST", "GET, DELETE, HEAD"),
         ("/health/live", "BREW", "GET, HEAD"),
         ("/docs/", "OPTIONS", "GET, HEAD"),

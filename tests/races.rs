@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::account::OTHER_PASSWORD;
 use crate::support::{Answer, TestApp, password_of};
 
-async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(tries: Vec<F>) -> Vec<Answer> {
+pub async fn all_at_once<F: Future<Output = Answer> + Send + 'static>(tries: Vec<F>) -> Vec<Answer> {
     let tries: Vec<_> = tries.into_iter().map(tokio::spawn).collect();
     let mut answers = Vec::new();
     for answer in tries {

@@ -1,2 +1,3 @@
+drop table registrations;
 drop table users;
 drop table addresses;

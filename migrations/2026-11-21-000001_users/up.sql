@@ -18,8 +18,6 @@ create table users (
     password_set_at timestamptz,
     -- 128 random bits, new whenever a password is set. Reset links, locks and new sessions are bound to it.
     credential_version uuid not null,
-    -- What only the client that registered has, until the address is confirmed.
-    registration_sha256 bytea check (octet_length(registration_sha256) = 32),
     -- The client network that registered, an IPv4 address or an IPv6 /64: no network evicts the registrations of another.
     registered_from inet,
     confirmed_at timestamptz,
@@ -34,3 +32,13 @@ create unique index users_confirmed_email_key on users (email_canonical) where c
 create unique index users_username_key on users (username_canonical);
 create index users_email_canonical_idx on users (email_canonical, created_at);
 create index users_unconfirmed_idx on users (created_at) where confirmed_at is null;
+
+-- What only the client that registered has. It outlives the confirmation for a few days, so that a client which confirms
+-- twice hears that it did.
+create table registrations (
+    user_id uuid primary key references users (id) on delete cascade,
+    token_sha256 bytea not null constraint registrations_token_key unique check (octet_length(token_sha256) = 32),
+    created_at timestamptz not null
+);
+
+create index registrations_created_at_idx on registrations (created_at);

@@ -1,1 +1,2 @@
+drop table code_tries;
 drop table outbox;

@@ -31,3 +31,9 @@ create index outbox_due_idx on outbox (due_at) where state = 'queued';
 create index outbox_user_id_idx on outbox (user_id);
 create index outbox_canonical_idx on outbox (canonical);
 create index outbox_done_idx on outbox (queued_at) where state <> 'queued';
+
+-- Which accounts tried the code of a mail, once for each try. The code itself is in no table.
+create table code_tries (
+    mail_id uuid primary key references outbox (id) on delete cascade,
+    user_ids uuid[] not null
+);

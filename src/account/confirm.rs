@@ -1,7 +1,7 @@
-//! Confirming an address: by a link, by a reset, or on the word of an admin; and the links that are spent at
+//! Confirming an address: by a link, by a code, by a reset, or on the word of an admin; and the links that are spent at
 //! `/confirm/{token}`.
 //!
-//! A link from an email proves the mailbox. It must not hand the address to anyone who made a registration, so confirming
+//! A link or code from an email proves the mailbox. It must not hand the address to anyone who made a registration, so confirming
 //! also needs a [`Proof`] of that. A link serves every registration that waits for its address: a stranger who registers it
 //! as well can neither get it nor spend the owner's link.
 
@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::{self, Actor, EventKind};
 use crate::db::Connection;
-use crate::link::{Link, Purpose};
-use crate::mail::{MailKind, outbox};
+use crate::link::{Code, Codes, Link, Purpose};
+use crate::mail::{MailKind, code_tries, outbox};
 use crate::password::Password;
 use crate::request::RequestContext;
 use crate::throttle::{Action, LoginName};
@@ -80,7 +80,9 @@ impl Accounts {
         let described = self.db.run(async |conn| match link.purpose {
             Purpose::ChangeEmail => email::describe_change(conn, link, session).await,
             Purpose::UndoEmailChange => email::describe_undo(conn, link).await,
-            Purpose::ConfirmEmail | Purpose::ResetPassword => describe_registrations(conn, link, session).await,
+            Purpose::ConfirmEmail | Purpose::ResetPassword => {
+                describe_registrations(conn, &link.email_canonical, session).await
+            }
         });
         described.await?.ok_or(Error::LinkUsed)
     }
@@ -90,9 +92,42 @@ impl Accounts {
         let spent = match link.purpose {
             Purpose::ChangeEmail => self.confirm_email_change(link, proof, request).await?,
             Purpose::UndoEmailChange => self.undo_email_change(link, request).await?,
-            Purpose::ConfirmEmail | Purpose::ResetPassword => self.confirm_registration(link, proof, request).await?,
+            Purpose::ConfirmEmail | Purpose::ResetPassword => {
+                self.confirm_registration(&link.email_canonical, proof, request).await?
+            }
         };
         spent.ok_or(Error::LinkUsed)
+    }
+
+    /// Confirms a registration with the code of a mail to its address. `true` if it was confirmed before.
+    ///
+    /// The try is counted in a transaction of its own, which ends before the address is locked.
+    pub async fn spend_code(
+        &self,
+        (codes, code): (&Codes, Code),
+        registration: Token,
+        request: &RequestContext,
+    ) -> Result<bool, Error> {
+        let tried = self.transaction(async |conn| {
+            self.count(conn, Action::TryCode, request).await?;
+            let user = registrations::find_by_token(conn, &registration).await?;
+            // An unknown registration costs the same statements.
+            let (id, canonical) = user.as_ref().map_or((UserId::new(), ""), |user| (user.id(), &user.email_canonical));
+            let mails = code_tries::count(conn, canonical, id, request.at).await?;
+            Ok(user.filter(|_| codes.is_in(code, &mails)))
+        });
+        let user = tried.await?.ok_or(Error::CodeInvalid)?;
+        if !user.is_confirmed() {
+            let proof = Proof::Registration(registration);
+            match self.confirm_registration(&user.email_canonical, &proof, request).await {
+                Ok(Some(state)) if !state.was_spent => return Ok(false),
+                // The address was confirmed meanwhile, by another request with this registration or by another account.
+                Ok(_) | Err(Error::PasswordRequired) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let now = self.db.run(async |conn| users::find(conn, user.id()).await).await?;
+        if now.is_some_and(|user| user.is_confirmed()) { Ok(true) } else { Err(Error::CodeInvalid) }
     }
 
     /// Asks for the confirmation mail again. The worker finds out who needs it.
@@ -123,12 +158,11 @@ impl Accounts {
 
     async fn confirm_registration(
         &self,
-        link: &Link,
+        canonical: &str,
         proof: &Proof,
         request: &RequestContext,
     ) -> Result<Option<LinkState>, Error> {
-        let canonical = link.email_canonical.as_str();
-        if let Some(state) = self.db.run(async |conn| describe_registrations(conn, link, None).await).await?
+        if let Some(state) = self.db.run(async |conn| describe_registrations(conn, canonical, None).await).await?
             && state.was_spent
         {
             return Ok(Some(state));
@@ -142,12 +176,15 @@ impl Accounts {
             // The lock comes first: a registration of the same address waits, and then finds it taken.
             addresses::lock(conn, canonical).await?;
             // Read again under the lock: another link may have been spent while this waited.
-            let state = match describe_registrations(conn, link, None).await? {
+            let state = match describe_registrations(conn, canonical, None).await? {
                 Some(state) if !state.was_spent => state,
                 spent_or_nothing => return Ok(spent_or_nothing),
             };
             let proven = match proof {
-                Proof::Registration(token) => registrations::find_by_token(conn, canonical, token).await?,
+                Proof::Registration(token) => {
+                    let user = registrations::find_by_token(conn, token).await?;
+                    user.filter(|user| user.email_canonical == canonical).map(|user| user.id())
+                }
                 Proof::Password(_) | Proof::Session(_) => still_there(conn, canonical, &matching).await?,
             };
             let id = proven.ok_or(Error::PasswordRequired)?;
@@ -186,10 +223,10 @@ impl Accounts {
 /// `None` if nothing waits for the address any more.
 async fn describe_registrations(
     conn: &mut Connection<'_>,
-    link: &Link,
+    canonical: &str,
     session: Option<&User>,
 ) -> Result<Option<LinkState>, diesel::result::Error> {
-    let accounts = users::list_of_address(conn, &link.email_canonical).await?;
+    let accounts = users::list_of_address(conn, canonical).await?;
     let Some(first) = accounts.iter().find(|user| !user.is_disabled() || user.is_confirmed()) else {
         return Ok(None);
     };

@@ -80,18 +80,19 @@ impl Accounts {
             Actor::Admin | Actor::Import | Actor::System => (EventKind::Created, None),
         };
         let (username, password_hash) = (username.as_ref(), &hashed.hash);
-        let user = NewUser { id, email, username, password_hash, registration: &registration, from, created_at: now };
+        let user = NewUser { id, email, username, password_hash, from, created_at: now };
         let asked = async |conn: &mut Connection<'_>| match actor {
             Actor::Owner(request) => outbox::ask(conn, MailKind::ConfirmEmail, email.into(), request).await,
             Actor::Admin | Actor::Import | Actor::System => Ok(()),
         };
-        let [mut first, mut second, mut third, mut fourth] = [*conn; 4];
-        let (inserted, recorded, deleted, asked) = tokio::join!(biased;
+        let [mut first, mut second, mut third, mut fourth, mut fifth] = [*conn; 5];
+        let (inserted, kept, recorded, deleted, asked) = tokio::join!(biased;
             users::insert(&mut first, &user),
-            audit::record(&mut second, id, kind, actor, now),
-            registrations::delete_surplus(&mut third, canonical),
-            asked(&mut fourth));
-        inserted.and(recorded).and(deleted).and(asked)?;
+            registrations::insert(&mut second, id, &registration, now),
+            audit::record(&mut third, id, kind, actor, now),
+            registrations::delete_surplus(&mut fourth, canonical),
+            asked(&mut fifth));
+        inserted.and(kept).and(recorded).and(deleted).and(asked)?;
         if *is_confirmed {
             confirm::confirm(conn, id, canonical, actor, now).await?;
         }

@@ -123,6 +123,9 @@ pub enum Error {
     /// Nothing proves that the link is spent by the person who registered.
     #[error("the link needs the password of the registration")]
     PasswordRequired,
+    /// A wrong, used or expired code, or one that was tried too often; which of them is not told.
+    #[error("the code is not right for this registration")]
+    CodeInvalid,
     /// The account was deleted or disabled, or its credentials changed, since the caller was authenticated.
     #[error("the account changed at the same time")]
     Outdated,

@@ -96,7 +96,7 @@ impl LinkConfig {
 pub struct Limits {
     /// In 15 minutes.
     pub sign_ins: i32,
-    /// In 15 minutes.
+    /// In 15 minutes; also of tries with typed codes.
     pub failed_sign_ins: i32,
     /// In an hour.
     pub registrations: i32,

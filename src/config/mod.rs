@@ -145,7 +145,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "N", default_value = "300", value_parser = value::limit())]
     pub limit_sign_ins: i32,
 
-    /// Failed sign-ins of a client in 15 minutes
+    /// Failed sign-ins of a client in 15 minutes, and as many tries with typed codes
     #[arg(long, env, value_name = "N", default_value = "50", value_parser = value::limit())]
     pub limit_failed_sign_ins: i32,
 

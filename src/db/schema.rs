@@ -38,6 +38,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    code_tries (mail_id) {
+        mail_id -> Uuid,
+        user_ids -> Array<Nullable<Uuid>>,
+    }
+}
+
+diesel::table! {
     email_changes (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -92,6 +99,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    registrations (user_id) {
+        user_id -> Uuid,
+        token_sha256 -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Uuid,
         token_sha256 -> Bytea,
@@ -116,7 +131,6 @@ diesel::table! {
         password_hash -> Nullable<Text>,
         password_set_at -> Nullable<Timestamptz>,
         credential_version -> Uuid,
-        registration_sha256 -> Nullable<Bytea>,
         registered_from -> Nullable<Inet>,
         confirmed_at -> Nullable<Timestamptz>,
         disabled_at -> Nullable<Timestamptz>,
@@ -125,8 +139,10 @@ diesel::table! {
 }
 
 diesel::joinable!(account_events -> users (user_id));
+diesel::joinable!(code_tries -> outbox (mail_id));
 diesel::joinable!(email_changes -> users (user_id));
 diesel::joinable!(outbox -> users (user_id));
+diesel::joinable!(registrations -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(users -> addresses (email_canonical));
 
@@ -135,10 +151,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     addresses,
     cleanup_runs,
     client_throttles,
+    code_tries,
     email_changes,
     login_throttles,
     mail_budgets,
     outbox,
+    registrations,
     sessions,
     users,
 );

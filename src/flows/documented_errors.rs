@@ -36,6 +36,8 @@ problem_responses! {
     /// For the guard `Confirmed`.
     NeedsConfirmed: Unauthenticated, Unconfirmed;
     LinkErrors: LinkExpired, LinkUsed, LinkInvalid;
+    /// After `BodyErrors`, whose 422 it has too.
+    CodeErrors: CodeInvalid, ValidationFailed;
     WrongCredentials: InvalidCredentials;
     /// For changes behind the guard `Confirmed`.
     ConfirmedChange: Unauthenticated, Unconfirmed, CrossOrigin;

@@ -41,6 +41,7 @@ operations! {
     open    POST   "/register"             => account::register::register_account
     session POST   "/login"                => session::login::create_session
     session POST   "/logout"               => session::logout::end_session
+    session POST   "/confirm/code"         => email::code::confirm_with_code
     session GET    "/confirm/{token}"      => email::confirm::show_link
     session POST   "/confirm/{token}"      => email::confirm::confirm_email
     session POST   "/resend"               => email::resend::resend_confirmation

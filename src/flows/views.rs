@@ -22,6 +22,32 @@ impl ConfirmationSent {
     pub const BODY: Self = Self { status: "confirmation_sent" };
 }
 
+/// What spending a link or a code did.
+#[derive(Serialize, ToSchema)]
+pub struct Confirmation {
+    pub status: ConfirmationStatus,
+    /// After a change of address was undone: a token for `POST /password/reset`, because the old password no longer works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reset_token: Option<String>,
+}
+
+/// Whether this request confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmationStatus {
+    /// This request did.
+    Confirmed,
+    /// An earlier one did.
+    AlreadyConfirmed,
+}
+
+impl ConfirmationStatus {
+    pub fn new(was_spent: bool) -> Self {
+        if was_spent { Self::AlreadyConfirmed } else { Self::Confirmed }
+    }
+}
+
 /// An account, as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]

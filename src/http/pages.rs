@@ -150,9 +150,9 @@ pub fn mail(templates: &Templates, mail: &Mail, source: &str) -> HttpResponse {
 }
 
 fn mail_variables(mail: &Mail) -> Value {
-    let Mail { id, to, subject, sent_at, text, links, html: _ } = mail;
+    let Mail { id, to, subject, sent_at, text, links, code, html: _ } = mail;
     let sent_at = sent_at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-    json!({ "id": id, "to": to, "subject": subject, "sent_at": sent_at, "text": text, "links": links })
+    json!({ "id": id, "to": to, "subject": subject, "sent_at": sent_at, "text": text, "links": links, "code": code })
 }
 
 /// The page around Swagger UI. Its own has no viewport, so its text is too small on a phone.
@@ -256,6 +256,6 @@ mod tests {
     fn a_mail(subject: &str) -> Mail {
         let (to, text, html) = ("ada@example.com".into(), "text".into(), "<p>html</p>".into());
         let (id, sent_at) = (Uuid::nil(), DateTime::UNIX_EPOCH);
-        Mail { id, to, subject: subject.to_owned(), sent_at, text, html, links: Vec::new() }
+        Mail { id, to, subject: subject.to_owned(), sent_at, text, html, links: Vec::new(), code: None }
     }
 }

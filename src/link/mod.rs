@@ -1,7 +1,11 @@
-//! The signed links in mails: signed when a mail is sent, stored in no table.
+//! The signed links and typed codes in mails: made when a mail is sent, stored in no table.
 //!
 //! A link is a JWT (HS256) bound to one purpose, account and address. If it were read less strictly, a token of another kind,
 //! or one for an address that the account no longer has, could confirm an account.
+
+mod code;
+
+pub use code::{CODE_TTL, Code, Codes};
 
 use std::time::Duration;
 
@@ -94,14 +98,18 @@ struct Claims {
 pub struct Links {
     signing: EncodingKey,
     verifying: Vec<DecodingKey>,
+    /// The codes that stand beside links.
+    pub codes: Codes,
 }
 
 impl Links {
     /// Links under the keys of `ring`: the first signs, all verify.
     pub fn new(ring: &KeyRing) -> Self {
+        let key = |key| derive(key, b"vestibule link v1");
         Self {
-            signing: EncodingKey::from_secret(&derive(ring.signing())),
-            verifying: ring.all().map(|key| DecodingKey::from_secret(&derive(key))).collect(),
+            signing: EncodingKey::from_secret(&key(ring.signing())),
+            verifying: ring.all().map(|ours| DecodingKey::from_secret(&key(ours))).collect(),
+            codes: Codes::new(ring),
         }
     }
 
@@ -172,10 +180,10 @@ fn token_in(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().trim_matches(|c| !is_of_tokens(c)).to_owned()
 }
 
-/// A key for links alone, so that no other use of the secret key can sign one.
-fn derive(key: &[u8]) -> [u8; 32] {
+/// A key for one use alone, so that no other use of the secret key can make the same.
+fn derive(key: &[u8], label: &[u8]) -> [u8; 32] {
     match Hmac::<Sha256>::new_from_slice(key) {
-        Ok(mac) => mac.chain_update(b"vestibule link v1").finalize().into_bytes().into(),
+        Ok(mac) => mac.chain_update(label).finalize().into_bytes().into(),
         // HMAC takes keys of every length.
         Err(never) => unreachable!("{never}"),
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
+use uuid::Uuid;
 
 use crate::audit::{self, Actor, EventKind};
 use crate::clock::Clock;
@@ -97,13 +98,14 @@ impl MailerParts {
         };
         let email = Email::parse(&recipient.to)
             .map_err(|_| DeliveryError::Permanent("the address cannot be mailed".to_owned()))?;
-        let content = self.render(&recipient, &email, &request)?;
+        let content = self.render(mail.id, &recipient, &email, &request)?;
         let reset_of = recipient.link.filter(|link| link.purpose == Purpose::ResetPassword).map(|link| link.user_id);
         Ok(Composed::Send { to: recipient.to, content, reset_of })
     }
 
     fn render(
         &self,
+        mail_id: Uuid,
         recipient: &Recipient,
         email: &Email,
         request: &RequestContext,
@@ -117,6 +119,9 @@ impl MailerParts {
         if let Some(link) = &recipient.link {
             let (url, ttl) = self.sign(link, email.canonical())?;
             variables = variables.with_link(url, ttl, language);
+            if recipient.kind == MailKind::ConfirmEmail {
+                variables = variables.with_code(self.links.codes.of(mail_id), language);
+            }
         }
         let rendered = self.templates.render(recipient.kind, language, &variables);
         rendered.map_err(|error| DeliveryError::Permanent(format!("its template fails: {error}")))

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::link::{CODE_TTL, Code};
 use crate::request::{Client, RequestContext};
 
 use super::language;
@@ -48,6 +49,8 @@ pub struct MailContent {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// For the development mailbox: the digits of the code.
+    pub code: Option<String>,
 }
 
 /// When and from where the mail was caused.
@@ -69,6 +72,10 @@ pub struct TemplateVariables {
     pub link: String,
     /// How long the link works, such as `24 hours`.
     pub lifetime: String,
+    /// Eight digits to type instead of opening the link, such as `1234 5678`; in `confirm_email` only.
+    pub code: String,
+    /// How long the code works.
+    pub code_lifetime: String,
     /// When the mail was requested; in `confirm_email` when the account was registered.
     pub when: String,
     /// The network address that it was requested from; empty for an account that an admin made.
@@ -100,6 +107,10 @@ impl TemplateVariables {
         Self { link, lifetime: language::lifetime(language, ttl), ..self }
     }
 
+    pub fn with_code(self, code: Code, language: &str) -> Self {
+        Self { code: code.to_string(), code_lifetime: language::lifetime(language, CODE_TTL), ..self }
+    }
+
     /// To try a template with.
     pub fn sample() -> Self {
         Self {
@@ -108,6 +119,8 @@ impl TemplateVariables {
             other_email: "ada@example.org".into(),
             link: "https://auth.example.com/confirm/token".into(),
             lifetime: "24 h".into(),
+            code: "1234 5678".into(),
+            code_lifetime: "15 min".into(),
             when: "2026-11-21 19:40 UTC".into(),
             ip: "192.0.2.7".into(),
             device: "curl/8.5.0".into(),

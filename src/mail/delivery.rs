@@ -163,8 +163,8 @@ async fn put(
     at: DateTime<Utc>,
     message: &Message,
 ) -> Result<String, DeliveryError> {
-    let MailContent { subject, text, html } = mail.clone();
-    let mail = Mail { id, to: to.to_owned(), subject, sent_at: at, links: links(&text), text, html };
+    let MailContent { subject, text, html, code } = mail.clone();
+    let mail = Mail { id, to: to.to_owned(), subject, sent_at: at, links: links(&text), text, html, code };
     let put = mailbox.put(mail, message.formatted()).await;
     put.map_err(|error| DeliveryError::Temporary(format!("the mailbox cannot be written to: {error}")))?;
     Ok(format!("put into the development mailbox as /dev/mailbox/{id}"))

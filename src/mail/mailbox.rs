@@ -1,6 +1,6 @@
 //! The development mailbox: the mails that would have been sent, as files in the data directory.
 //!
-//! Its links work for anyone who can read it, so it is for development only; see `DEV_MAILBOX`.
+//! Its links and codes work for anyone who can read it, so it is for development only; see `DEV_MAILBOX`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ pub struct Mail {
     pub html: String,
     /// The links of the text part, in order.
     pub links: Vec<String>,
+    /// The digits of the code, if there is one.
+    #[schema(required, pattern = "^[0-9]{8}$", example = "12345678")]
+    pub code: Option<String>,
 }
 
 /// A folder with two files per mail: its parts as JSON, and its source.

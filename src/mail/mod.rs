@@ -3,6 +3,7 @@
 //! If a request sent its mail itself, a slow mail server would make sign-up slow. If the mail were queued outside the
 //! transaction, a crash could lose it.
 
+pub mod code_tries;
 mod compose;
 mod content;
 mod delivery;

@@ -1,5 +1,5 @@
 //! The outbox: a row for each mail, from the transaction that causes it until clean-up. It holds who and why, never a
-//! link.
+//! link or a code.
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;

@@ -92,6 +92,7 @@ impl MailTemplates {
             subject: part("subject.txt")?.split_whitespace().collect::<Vec<_>>().join(" "),
             text: part("txt")?,
             html: part("html")?,
+            code: Some(variables.code.replace(' ', "")).filter(|code| !code.is_empty()),
         })
     }
 

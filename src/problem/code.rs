@@ -92,6 +92,10 @@ problems! {
         "This is not a link of this service. Was it copied in full?"
         "The token was not made by this service for this purpose, or was damaged on the way. Mail programs sometimes \
          break long links: copy it in full."
+    CodeInvalid UNPROCESSABLE_ENTITY "Code invalid"
+        "The code is wrong, used or expired. POST /resend sends a new one."
+        "The code does not confirm this registration: one of the two is wrong or was used, the code is older than 15 minutes, \
+         or it was tried 5 times. POST /resend sends an email with a new code. The link in the email works on."
     ValidationFailed UNPROCESSABLE_ENTITY "Invalid fields"
         "The fields listed in errors are invalid."
         "The body is a JSON object, but fields are missing, invalid or unknown. The member errors lists them \

@@ -159,6 +159,7 @@ impl From<account::Error> for Problem {
             Error::WrongPassword => Self::new(Code::WrongPassword),
             Error::Outdated => Self::new(Code::Unauthenticated),
             Error::LinkUsed | Error::AddressTaken => Self::new(Code::LinkUsed),
+            Error::CodeInvalid => Self::new(Code::CodeInvalid),
             Error::UsernameTaken => Self::new(Code::UsernameTaken),
             Error::Conflict => Self::with_detail(Code::Unavailable, CONFLICT),
             // Only commands name accounts, and parameters that changed are dealt with where passwords are hashed.

@@ -125,11 +125,12 @@ impl Expired {
         self
     }
 
-    fn all(event_ttl: Span) -> [Self; 9] {
+    fn all(event_ttl: Span) -> [Self; 10] {
         let now = Span::zero();
         [
             Self::new("unconfirmed accounts", "users", "created_at", user::UNCONFIRMED_TTL)
                 .only("confirmed_at is null"),
+            Self::new("old registrations", "registrations", "created_at", user::UNCONFIRMED_TTL),
             Self::new("ended sessions", "sessions", "expires_at", now),
             Self::new("old mails", "outbox", "queued_at", Span::days(30)).only("state <> 'queued'"),
             Self::new("budgets of addresses", "mail_budgets", "full_at", Span::hours(1)),

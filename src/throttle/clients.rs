@@ -27,6 +27,8 @@ pub enum Action {
     Register,
     /// A request for a mail to an address.
     AskForMail,
+    /// A try with the code of a mail.
+    TryCode,
 }
 
 impl Action {
@@ -38,7 +40,7 @@ impl Action {
     fn limit(self, limits: &Limits) -> (i32, Duration) {
         match self {
             Self::SignIn => (limits.sign_ins, Duration::minutes(15)),
-            Self::FailedSignIn => (limits.failed_sign_ins, Duration::minutes(15)),
+            Self::FailedSignIn | Self::TryCode => (limits.failed_sign_ins, Duration::minutes(15)),
             Self::Register => (limits.registrations, Duration::hours(1)),
             Self::AskForMail => (limits.mails, Duration::hours(1)),
         }

@@ -4,34 +4,41 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 
-use crate::db::schema::users;
+use crate::db::schema::{registrations, users};
 use crate::db::{self, Connection};
 use crate::token::Token;
 
-use super::UserId;
+use super::{User, UserId};
 
 /// How many unconfirmed accounts an address keeps of one client network: the newest.
 const KEPT_PER_NETWORK: i64 = 3;
 /// How many in all, besides the only one of each network.
 const KEPT_PER_ADDRESS: i64 = 20;
 
-/// The id of the unconfirmed account of an address that was registered with this token, unless it is disabled.
-pub async fn find_by_token(
-    conn: &mut Connection<'_>,
-    canonical: &str,
-    registration: &Token,
-) -> QueryResult<Option<UserId>> {
-    let id: Option<Uuid> = users::table
-        .filter(users::email_canonical.eq(canonical))
+/// Keeps what proves later that the confirmation comes from the client that registered.
+pub async fn insert(conn: &mut Connection<'_>, id: UserId, token: &Token, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::insert_into(registrations::table)
+        .values((
+            registrations::user_id.eq(id.0),
+            registrations::token_sha256.eq(token.sha256().as_slice()),
+            registrations::created_at.eq(now),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// The account that was registered with this token, unless it is disabled.
+pub async fn find_by_token(conn: &mut Connection<'_>, token: &Token) -> QueryResult<Option<User>> {
+    registrations::table
+        .inner_join(users::table)
+        .filter(registrations::token_sha256.eq(token.sha256().as_slice()))
         .filter(users::disabled_at.is_null())
-        .filter(users::registration_sha256.eq(registration.sha256().as_slice()))
-        .select(users::id)
+        .select(User::as_select())
         .first(conn)
         .await
-        .optional()?;
-    Ok(id.map(UserId))
+        .optional()
 }
 
 /// Confirms an account, once. `false` if it is deleted, was confirmed before or has another address by now.
@@ -46,10 +53,7 @@ pub async fn set_confirmed(
 ) -> QueryResult<bool> {
     let unconfirmed =
         users::table.find(id.0).filter(users::email_canonical.eq(canonical)).filter(users::confirmed_at.is_null());
-    let changed = diesel::update(unconfirmed)
-        .set((users::confirmed_at.eq(now), users::registration_sha256.eq(None::<Vec<u8>>)))
-        .execute(conn)
-        .await?;
+    let changed = diesel::update(unconfirmed).set(users::confirmed_at.eq(now)).execute(conn).await?;
     Ok(changed == 1)
 }
 

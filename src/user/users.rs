@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::db::Connection;
 use crate::db::schema::{addresses as address_table, users};
 use crate::password::{HashParameters, PasswordHash};
-use crate::token::Token;
 
 use super::{Email, User, UserId, Username, addresses, new_credential_version, registrations};
 
@@ -25,8 +24,6 @@ pub struct NewUser<'a> {
     pub email: &'a Email,
     pub username: Option<&'a Username>,
     pub password_hash: &'a PasswordHash,
-    /// What proves later that the confirmation comes from the client that registered.
-    pub registration: &'a Token,
     /// The network of the client that registered.
     pub from: Option<IpNet>,
     pub created_at: DateTime<Utc>,
@@ -129,7 +126,6 @@ pub async fn insert(conn: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResul
             users::password_hash.eq(user.password_hash.as_str()),
             users::password_set_at.eq(user.created_at),
             users::credential_version.eq(new_credential_version()),
-            users::registration_sha256.eq(user.registration.sha256().as_slice()),
             users::registered_from.eq(user.from),
             users::created_at.eq(user.created_at),
         ))

@@ -2,5 +2,7 @@
 
 mod change;
 mod change_undo;
+mod code;
+mod code_tries;
 mod confirm;
 mod resend;

@@ -31,10 +31,12 @@ fn variables(language: &str, kind: MailKind) -> TemplateVariables {
     };
     let link = format!("https://auth.example.com/confirm/{}", "AbCdEf0123-_".repeat(12));
     let has_link = has_link(kind);
+    let code_lifetime = if language == "de" { "15 Minuten" } else { "15 minutes" };
     TemplateVariables {
         email: "ada.lovelace@example.com".into(),
         link: if has_link { link } else { String::new() },
         lifetime: if has_link { lifetime.into() } else { String::new() },
+        code_lifetime: code_lifetime.into(),
         when: when.into(),
         device: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(),
         ..TemplateVariables::sample()

@@ -12,6 +12,7 @@ MAY_BE_REFUSED = {
     ("/register", "/password"): {"too_guessable", "control_character", "too_short"},  # too short once it is NFC
     ("/login", "/email"): {"malformed", "too_long", "required"},  # one of the two names is required ...
     ("/login", "/username"): {"ambiguous"},  # ... and not both
+    ("/confirm/code", "/code"): {"malformed"},  # eight digits somewhere in the text
     ("/resend", "/email"): {"malformed", "too_long"},
     ("/password/forgot", "/email"): {"malformed", "too_long"},
     ("/password/reset", "/password"): {"too_guessable", "control_character", "too_short"},
@@ -60,6 +61,9 @@ def filter_failure(context, failure, case, response):
         return True
     problem = response.json()
     if case.path in ("/confirm/{token}", "/password/reset") and problem["code"] in LINK_CODES:
+        return False
+    if case.path == "/confirm/code" and problem["code"] == "code_invalid":
+        # Only one code of a hundred million is right.
         return False
     if case.path == "/resend" and problem["code"] == "unsupported_media_type":
         # The body is optional because of sessions, so a case with neither is well-formed, and still refused.

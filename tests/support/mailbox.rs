@@ -22,13 +22,15 @@ pub struct Mail {
     pub text: String,
     pub html: String,
     pub links: Vec<String>,
+    pub code: Option<String>,
 }
 
 impl Mail {
     fn new(mail: &Value) -> Self {
         let text = |name: &str| mail[name].as_str().unwrap().to_owned();
+        let code = mail["code"].as_str().map(ToOwned::to_owned);
         let links = mail["links"].as_array().unwrap().iter().map(|link| link.as_str().unwrap().to_owned()).collect();
-        Self { to: text("to"), subject: text("subject"), text: text("text"), html: text("html"), links }
+        Self { to: text("to"), subject: text("subject"), text: text("text"), html: text("html"), links, code }
     }
 
     /// The only link.
@@ -42,6 +44,12 @@ impl Mail {
     #[track_caller]
     pub fn path(&self) -> String {
         url::Url::parse(self.link()).unwrap().path().to_owned()
+    }
+
+    /// The digits of the code.
+    #[track_caller]
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_else(|| panic!("no code: {}", self.text))
     }
 
     #[track_caller]

@@ -58,7 +58,7 @@ pub struct Registered {
     #[schema(example = "confirmation_sent", pattern = "^confirmation_sent$")]
     status: &'static str,
     /// A secret of this registration. Send it to `/confirm/{token}` from the same browser or app, and the link needs no
-    /// password there.
+    /// password there. `/confirm/code` takes it with the code of the email.
     #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
     registration: String,
 }

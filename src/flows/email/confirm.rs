@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::flows::documented_errors::{
     BodyErrors, DatabaseErrors, HashingErrors, LinkErrors, LinkProof, OrPage, RateLimits,
 };
+use crate::flows::views::{Confirmation, ConfirmationStatus};
 use crate::http::extract::Anyone;
 use crate::http::pages::{self, LinkPage};
 use crate::http::{Fields, FromFields, Json, form_field, has_body, is_form};
@@ -110,26 +111,6 @@ impl FromRequest for Proof {
     }
 }
 
-/// What spending a link did.
-#[derive(Serialize, ToSchema)]
-pub struct Confirmation {
-    status: ConfirmationStatus,
-    /// After a change of address was undone: a token for `POST /password/reset`, because the old password no longer works.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    reset_token: Option<String>,
-}
-
-/// Whether this request spent the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfirmationStatus {
-    /// This request did.
-    Confirmed,
-    /// An earlier one did.
-    AlreadyConfirmed,
-}
-
 /// Describe a link
 ///
 /// Changes nothing. A browser (`Accept: text/html`) gets a page with a button, and a field for the password if it is needed.
@@ -198,10 +179,7 @@ pub async fn confirm_email(
     let spent = spend(&app, &token, &proof, &request).await;
     if !pages::wants_html(&req) {
         let (link, state) = spent?;
-        let status = match state.was_spent {
-            true => ConfirmationStatus::AlreadyConfirmed,
-            false => ConfirmationStatus::Confirmed,
-        };
+        let status = ConfirmationStatus::new(state.was_spent);
         let reset_token = state.without_password.map(|user| reset_token(&app, &link, &user)).transpose()?;
         return Ok(HttpResponse::Ok().json(Confirmation { status, reset_token }));
     }
