@@ -48,10 +48,12 @@ pub fn document(base_path: &str, cookie_name: &str) -> OpenApi {
             operation.security.get_or_insert_with(|| vec![SecurityRequirement::default()]);
         }
     }
-    // A session makes this body optional; utoipa has no attribute for that.
-    let resend = document.paths.paths.get_mut("/resend").and_then(|item| item.post.as_mut());
-    if let Some(RefOr::T(body)) = resend.and_then(|operation| operation.request_body.as_mut()) {
-        body.required = Some(Required::False);
+    // A session makes these bodies optional; utoipa has no attribute for that.
+    for path in ["/resend", "/confirm/{token}"] {
+        let operation = document.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
+        if let Some(RefOr::T(body)) = operation.and_then(|operation| operation.request_body.as_mut()) {
+            body.required = Some(Required::False);
+        }
     }
     document
 }

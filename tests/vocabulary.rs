@@ -59,7 +59,9 @@ fn is_alphabet(line: &str) -> bool {
 fn things_have_their_standard_names() {
     assert_eq!(words("fn mail_of(LetterKind)").concat(), "fnmailofletterkind");
     let mut found = Vec::new();
-    for folder in ["src", "crates", "tests", "benches", "fuzz/targets", "templates", "migrations", "openapi", "docs"] {
+    for folder in
+        ["src", "crates", "tests", "benches", "fuzz/targets", "templates", "migrations", "openapi", "docs", "examples"]
+    {
         for file in text_files(&root().join(folder)) {
             check_words(&file, &mut found);
         }

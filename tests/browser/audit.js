@@ -13,7 +13,8 @@ demand(document.title.trim(), 'it has no title');
 demand(document.querySelectorAll('h1').length === 1, 'it does not have exactly one h1');
 for (const frame of document.querySelectorAll('iframe')) demand(frame.title, `without a title: ${named(frame)}`);
 
-for (const control of document.querySelectorAll('button, input:not([hidden]), select, textarea, a.button')) {
+for (const control of document.querySelectorAll('button, input, select, textarea, a.button')) {
+  if (!control.checkVisibility()) continue;
   const { height } = control.getBoundingClientRect();
   demand(height >= 44, `${height} px high: ${named(control)}`);
   if (control.matches('input, select, textarea')) demand(control.labels.length, `without a label: ${named(control)}`);

@@ -7,6 +7,7 @@ mod links;
 mod phone;
 mod policies;
 mod reset;
+mod spa;
 mod swagger;
 
 use crate::support::TestApp;

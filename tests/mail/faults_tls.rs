@@ -4,7 +4,7 @@ use super::{app_at, registered, status_when, until_mail_is};
 use crate::support::binary::Process;
 use crate::support::database::{TestDatabase, fresh_dir};
 use crate::support::smtp::{Encryption, SmtpCatcher};
-use crate::support::smtp_session::AUTHORITY;
+use crate::support::tls::AUTHORITY;
 use serde_json::json;
 
 /// Asserts that the server saw neither a password nor any part of a mail.

@@ -144,6 +144,19 @@ impl Browser {
         self.post("/window", json!({ "handle": other.await })).await;
     }
 
+    /// Opens a page in a new tab, as a link in an email does.
+    pub async fn open_in_new_tab(&self, url: &str) {
+        let tab = self.post("/window/new", json!({ "type": "tab" })).await;
+        self.post("/window", json!({ "handle": tab["handle"] })).await;
+        self.open(url).await;
+    }
+
+    /// Closes the tab and returns to the first one.
+    pub async fn close_tab(&self) {
+        let rest = self.driver.ask("DELETE", "/window", None).await.unwrap();
+        self.post("/window", json!({ "handle": rest[0] })).await;
+    }
+
     /// Emulates a phone of this width, with a light or dark colour scheme.
     pub async fn become_phone(&self, width: u32, scheme: &str) {
         let metrics = json!({ "width": width, "height": 740, "deviceScaleFactor": 2, "mobile": true });

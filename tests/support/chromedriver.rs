@@ -17,7 +17,7 @@ use super::database::fresh_dir;
 /// How long Chromium may take to start, and a page to load.
 const LONG: Duration = Duration::from_secs(60);
 
-/// No window, no network requests of its own, and no host but 127.0.0.1.
+/// No window, no network requests of its own, and no host but 127.0.0.1, which has all names that end in `.test`.
 const FLAGS: [&str; 12] = [
     "--headless=new",
     "--no-sandbox",
@@ -28,7 +28,7 @@ const FLAGS: [&str; 12] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     // With isolation, events in the frame of a mail would go to another log.
     "--disable-features=IsolateSandboxedIframes",
     "--window-size=1280,1000",
@@ -112,5 +112,7 @@ fn capabilities(profile: &Path, preferences: Value) -> Value {
         "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         // Wait for elements that do not exist yet.
         "timeouts": { "implicit": BOUND.as_millis() },
+        // The certificate of the tests is for another name, and nobody trusts it.
+        "acceptInsecureCerts": true,
     } } })
 }

@@ -14,12 +14,14 @@ pub mod contract;
 pub mod database;
 pub mod envoy;
 pub mod http;
+pub mod https;
 pub mod mailbox;
 pub mod proxies;
 pub mod proxy;
 pub mod raw;
 pub mod smtp;
 pub mod smtp_session;
+pub mod tls;
 
 pub use actor::{Actor, Credential, password_of};
 pub use answer::Answer;

@@ -134,7 +134,7 @@ impl SmtpCatcher {
         Self::with(Encryption::None).await
     }
 
-    /// A server that does this about TLS. Its certificate is for `localhost`, see `tests/fixtures/smtp`.
+    /// A server that does this about TLS. Its certificate is for `localhost`, see `tests/fixtures/tls`.
     pub async fn encrypted(encryption: Encryption) -> Self {
         Self::with(encryption).await
     }

@@ -1,17 +1,13 @@
 //! One connection to the SMTP catcher: its commands, and TLS.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::canary;
 use super::smtp::{Behaviour, Caught, Encryption, Moment, Shared};
+use super::tls::acceptor;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -156,21 +152,6 @@ impl Session<'_> {
         self.say("250 taken").await
     }
 }
-
-/// The certificate is for `localhost`, from a test authority that only a client with [`AUTHORITY`] trusts.
-fn acceptor() -> TlsAcceptor {
-    static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/smtp/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/smtp/server.key")).unwrap();
-        Arc::new(ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
-    });
-    TlsAcceptor::from(Arc::clone(config))
-}
-
-/// The file with the certificate authority, for `SSL_CERT_FILE`.
-pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/smtp/ca.pem");
 
 fn address(line: &str) -> String {
     let address = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));

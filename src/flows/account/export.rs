@@ -27,7 +27,9 @@ use crate::user::email_changes::EmailChange;
 pub struct AccountExport {
     exported_at: DateTime<Utc>,
     user: UserView,
+    #[schema(required)]
     confirmed_at: Option<DateTime<Utc>>,
+    #[schema(required)]
     password_set_at: Option<DateTime<Utc>>,
     sessions: Vec<SessionView>,
     mails: Vec<ExportedMail>,
@@ -44,9 +46,11 @@ pub struct ExportedMail {
     /// Which email, such as `confirm_email`.
     kind: String,
     /// `queued`, `sent` or `failed`; null for an email to an address that is not confirmed to be yours.
+    #[schema(required)]
     state: Option<String>,
     queued_at: DateTime<Utc>,
     /// Null where `state` is.
+    #[schema(required)]
     sent_at: Option<DateTime<Utc>>,
 }
 
@@ -72,7 +76,9 @@ pub struct ExportedEmailChange {
     old_email: String,
     new_email: String,
     requested_at: DateTime<Utc>,
+    #[schema(required)]
     confirmed_at: Option<DateTime<Utc>>,
+    #[schema(required)]
     undone_at: Option<DateTime<Utc>>,
 }
 
@@ -91,8 +97,11 @@ pub struct ExportedEvent {
     actor: String,
     at: DateTime<Utc>,
     /// Null where the actor is not the owner.
+    #[schema(required)]
     ip: Option<String>,
+    #[schema(required)]
     user_agent: Option<String>,
+    #[schema(required)]
     request_id: Option<String>,
 }
 

@@ -33,8 +33,7 @@ const PURPOSES: &[Purpose] = &[Purpose::ConfirmEmail, Purpose::ChangeEmail, Purp
 /// What a link is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LinkDescription {
-    /// `confirm_email`, `change_email` or `undo_email_change`.
-    #[schema(example = "confirm_email")]
+    #[schema(value_type = LinkPurpose)]
     purpose: &'static str,
     /// The address that it confirms, or that the account gets back.
     #[schema(format = "idn-email", example = "ada@example.com")]
@@ -44,6 +43,16 @@ pub struct LinkDescription {
     confirmed: bool,
     /// Whether spending it needs `password` or `registration`, because the session of the request proves nothing.
     password_required: bool,
+}
+
+/// What a link is for.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "the schema of the names of `PURPOSES`")]
+pub enum LinkPurpose {
+    ConfirmEmail,
+    ChangeEmail,
+    UndoEmailChange,
 }
 
 /// A proof of the registration: one of both, or neither with a session of the account. Of both, the password counts.
