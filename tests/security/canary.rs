@@ -70,6 +70,27 @@ async fn use_sessions(http: &Http) -> [String; 2] {
     [cookie, bearer]
 }
 
+/// Confirms with the code of the newest mail, and returns it.
+async fn confirm_by_code(http: &Http, smtp: &SmtpCatcher, registration: &Value) -> String {
+    let code = code(smtp);
+    let by_code = |code: &str| json!({ "registration": registration, "code": code });
+    post(http, "/confirm/code", &by_code("0000 0000")).await.expect_problem(422, "code_invalid");
+    post(http, "/confirm/code", &by_code(&code)).await.expect(200);
+    code
+}
+
+/// Gets the access tokens of a confirmed user, shows one to the service, and returns them.
+async fn use_access_tokens(http: &Http) -> [String; 2] {
+    let credentials = json!({ "username": "ada", "password": PASSWORD, "transport": "bearer" });
+    let login = post(http, "/login", &credentials).await.expect(200).json();
+    let bearer = |token: &Value| format!("Bearer {}", token.as_str().unwrap());
+    let session = bearer(&login["session"]["token"]);
+    let issued = http.request("POST", "/token").header("Authorization", &session).send().await.expect(200).json();
+    http.request("GET", "/me").header("Authorization", bearer(&issued["access_token"])).send().await.expect(401);
+    let passed = http.request("GET", "/verify?fresh=1h").header("Authorization", &session).send().await.expect(200);
+    [issued["access_token"].as_str().unwrap().to_owned(), passed.header("x-auth-token").unwrap().to_owned()]
+}
+
 /// Sends requests that fail and contain passwords.
 async fn fail_in_many_ways(http: &Http) {
     for fields in [
@@ -121,13 +142,10 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
         http.request(method, &path).send().await;
     }
     http.request("GET", &link).by_browser().send().await.expect(200);
-    let code = code(&smtp);
-    let by_code = |code: &str| json!({ "registration": registered["registration"], "code": code });
-    post(&http, "/confirm/code", &by_code("0000 0000")).await.expect_problem(422, "code_invalid");
-    post(&http, "/confirm/code", &by_code(&code)).await.expect(200);
+    secrets.push(confirm_by_code(&http, &smtp, &registered["registration"]).await);
     post(&http, &link, &json!({ "registration": registered["registration"] })).await.expect(200);
-    secrets.push(code);
     secrets.extend(use_sessions(&http).await);
+    secrets.extend(use_access_tokens(&http).await);
     secrets.extend(links);
     secrets.extend([PASSWORD, GUESS, MALFORMED, SMTP_PASSWORD, SMTP_LINE, SECRET_KEY].map(ToOwned::to_owned));
     assert!(smtp.commands().iter().any(|line| line.contains(SMTP_LINE)), "{:?}", smtp.commands());

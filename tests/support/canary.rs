@@ -89,6 +89,9 @@ pub fn answered(answer: &Answer) {
     {
         record_token(token);
     }
+    if let Some(token) = answer.header("x-auth-token") {
+        record_token(token);
+    }
     if let Ok(body) = serde_json::from_slice(&answer.body) {
         secrets_in(&body);
     }
@@ -128,7 +131,7 @@ fn record_field(name: &str, value: &str) {
     let is_password = name.ends_with("password") && value.len() >= SHORTEST_PASSWORD && !value.contains('@');
     if is_password && !value.contains(char::is_control) {
         add("secrets", value);
-    } else if name == "token" {
+    } else if matches!(name, "token" | "access_token") {
         record_token(value);
     } else if name == "code" {
         record_code(value);
