@@ -16,7 +16,7 @@ pub(crate) async fn measure() {
     let ada = app.member("ada").await;
     let cookie = format!("vestibule_session={}", ada.token());
     let floor = per_second(&app, "/health/live", &cookie).await;
-    for path in ["/me", "/sessions"] {
+    for path in ["/me", "/sessions", "/verify"] {
         let value = per_second(&app, path, &cookie).await;
         let floor_name = format!("GET /health/live, {floor:.0}/s");
         figure(&format!("GET {path}, {CLIENTS} clients"), &format!("{value:.0}/s"), &floor_name, value / floor);
