@@ -20,8 +20,7 @@ use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 
-use crate::app::App;
-use crate::session::SessionCookies;
+use crate::session::Sessions;
 
 /// Declares the operations: routes and OpenAPI document come from the same lines. The first word says what the operation
 /// does with sessions: `open` looks at none, `session` at that of the request, or begins one.
@@ -72,8 +71,8 @@ pub fn have_paths_under(segment: &str) -> bool {
 }
 
 /// Registers every route.
-pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
-    route::register(config, operations(), app, cookies);
+pub fn routes(config: &mut ServiceConfig, sessions: &Sessions) {
+    route::register(config, operations(), sessions);
     meta::docs::pages(config);
     // A page, so no operation of the document.
     let form = vec![
@@ -84,5 +83,5 @@ pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
             Route::new().to(password::reset_page::submit_form)
         }),
     ];
-    route::register(config, form, app, cookies);
+    route::register(config, form, sessions);
 }

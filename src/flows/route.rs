@@ -1,15 +1,12 @@
 //! From the route table to actix: a resource per path that answers HEAD where it answers GET, and 405 with `Allow` to
 //! every other method.
 
-use actix_web::dev::HttpServiceFactory;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
 
-use crate::app::App;
-use crate::session::{self, SessionCookies};
+use crate::session::Sessions;
 
 /// A line of the route table.
 pub struct Operation {
@@ -36,7 +33,7 @@ impl Operation {
 }
 
 /// Registers the operations, those of one path together.
-pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &App, cookies: &SessionCookies) {
+pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, sessions: &Sessions) {
     let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
     for operation in operations {
         match paths.iter_mut().find(|(path, _)| *path == operation.path) {
@@ -51,7 +48,7 @@ pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &Ap
             resource = resource.route((operation.route)().guard(method_guard(operation.method.clone())));
         }
         if operations.iter().any(|operation| operation.has_session) {
-            config.service(with_session(resource, app, cookies));
+            config.service(resource.wrap(sessions.clone()));
         } else {
             config.service(resource);
         }
@@ -63,12 +60,6 @@ pub fn read_only(path: &str, route: fn() -> Route) -> Resource {
     web::resource(path)
         .default_service(method_not_allowed(&[&Method::GET]))
         .route(route().guard(method_guard(Method::GET)))
-}
-
-fn with_session(resource: Resource, app: &App, cookies: &SessionCookies) -> impl HttpServiceFactory + 'static {
-    let (identity, session) = session::middleware(&app.db, &app.clock, cookies);
-    // The last one is the outermost.
-    resource.wrap(identity).wrap(session).wrap(from_fn(session::transport))
 }
 
 fn method_guard(method: Method) -> impl guard::Guard {

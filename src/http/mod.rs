@@ -4,6 +4,7 @@ mod body;
 pub mod edge;
 pub mod extract;
 mod form;
+pub mod host;
 pub mod pages;
 
 pub use body::{Fields, FromFields, Json};
