@@ -10,9 +10,9 @@ use vestibule::config::{self, ArgumentsError};
 
 fn main() -> ExitCode {
     let matches = config::matches(&cli::Cli::command(), std::env::args_os().collect());
-    let cli = match matches.and_then(|matches| Ok(cli::Cli::from_arg_matches(&matches).map_err(Box::new)?)) {
+    let cli = match matches.and_then(|matches| Ok(cli::Cli::from_arg_matches(&matches)?)) {
         Ok(cli) => cli,
-        Err(ArgumentsError::Clap(error)) => return cli::refuse(&error),
+        Err(ArgumentsError::Clap(error)) => return cli::print_usage(&error),
         Err(error) => {
             eprintln!("vestibule: {error}");
             return ExitCode::from(2);

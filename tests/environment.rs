@@ -40,12 +40,18 @@ async fn blanks_around_a_value_do_not_count_for_any_setting() {
         ("COOKIE_NAME", "x"),
         ("ALLOWED_ORIGINS", "https://app.example.com, https://www.example.com"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("ACCESS_AUDIENCE", "https://api.example.com, reports"),
+        ("ACCESS_CLAIMS", "email"),
+        ("LOGIN_URL", "https://app.example.com/sign-in"),
+        ("VERIFY_ORIGINS", "https://app.example.com, https://wiki.example.com"),
         ("DATA_DIR", dir.to_str().unwrap()),
     ] {
         assert!(values.insert(name.to_owned(), Some(value.to_owned())).is_some(), "{name} is no setting");
     }
     // It is for the embedded database, which has no part in this.
     values.remove("POSTGRES_BIN_DIR");
+    // An address, as in PUBLIC_URL here, is in no domain.
+    values.remove("COOKIE_DOMAIN");
     for (before, after) in [("", "\n"), (" \u{feff}", "\r\n"), ("\t", " ")] {
         let blank = values.iter().map(|(name, value)| {
             let value = value.as_deref().unwrap_or_else(|| panic!("{name} has no default and no value here"));

@@ -24,6 +24,7 @@ mod architecture;
 mod base_path;
 mod cleanup;
 mod contract;
+mod embedded;
 mod engine;
 mod environment;
 mod errors;

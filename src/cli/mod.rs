@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use dev_postgres::DevPostgres;
 use env_logger::Target;
@@ -121,26 +120,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Prints one line that names the setting, as variable and flag; not the value, which can be a secret. Help and version
-/// are no errors.
-pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
-    if error.kind() != ErrorKind::ValueValidation && error.kind() != ErrorKind::InvalidValue {
-        let _ = error.print();
-        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-    }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.clone(),
-        Some(ContextValue::Strings(texts)) => texts.join(", "),
-        _ => String::new(),
-    };
-    let argument = text(ContextKind::InvalidArg);
-    let flag = argument.split_whitespace().next().unwrap_or_default();
-    let variable = flag.trim_start_matches("--").replace('-', "_").to_uppercase();
-    let reason = match std::error::Error::source(error) {
-        Some(source) => source.to_string(),
-        None if text(ContextKind::ValidValue).is_empty() => "must not be empty".to_owned(),
-        None => format!("must be one of {}", text(ContextKind::ValidValue)),
-    };
-    eprintln!("vestibule: {variable} ({flag}): {reason}");
-    ExitCode::from(2)
+/// Prints what clap has to say, such as help or the version, which are no errors.
+pub(crate) fn print_usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -245,13 +245,3 @@ pub(crate) fn is_loopback_url(url: &Url) -> bool {
         None => false,
     }
 }
-
-#[cfg(test)]
-impl Settings {
-    /// The settings of a command line, for unit tests.
-    pub(crate) fn of_flags(flags: &[&str]) -> Self {
-        use clap::FromArgMatches as _;
-        let command = Self::augment_args(clap::Command::new("tests").no_binary_name(true));
-        Self::from_arg_matches(&command.try_get_matches_from(flags).unwrap()).unwrap()
-    }
-}

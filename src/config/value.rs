@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -83,6 +84,14 @@ fn decode_key(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
+impl FromStr for KeyRing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        key_ring(text)
+    }
+}
+
 /// A URL in which `{token}` stands for the token of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkTemplate(String);
@@ -96,6 +105,14 @@ impl LinkTemplate {
     /// The URL with `token` in it.
     pub fn link(&self, token: &str) -> String {
         self.0.replace("{token}", token)
+    }
+}
+
+impl FromStr for LinkTemplate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        link_template(text)
     }
 }
 

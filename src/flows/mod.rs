@@ -21,8 +21,7 @@ use actix_web::Route;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 
-use crate::app::App;
-use crate::session::SessionCookies;
+use crate::session::Sessions;
 
 /// Declares the operations: routes and OpenAPI document come from the same lines. The first word says what the operation
 /// does with sessions: `open` looks at none, `session` at that of the request, or begins one, `look` only looks, whatever the
@@ -80,15 +79,9 @@ pub fn have_paths_under(segment: &str) -> bool {
 }
 
 /// Registers every route.
-pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
-    route::register(config, operations(), app, cookies);
+pub fn routes(config: &mut ServiceConfig, sessions: &Sessions) {
+    route::register(config, operations(), sessions);
     meta::docs::pages(config);
-    // RFC 8414, section 3.1, puts the path of the issuer behind the well-known one, at the root of the host.
-    let base_path = app.config.public_url.base_path();
-    if !base_path.is_empty() {
-        let path = format!("/.well-known/oauth-authorization-server{base_path}");
-        config.service(route::read_only(&path, || Route::new().to(token::discovery::get_oauth_metadata)));
-    }
     // Pages, and paths that Envoy makes up: no operations of the document.
     let undocumented = vec![
         route::Operation::look(Method::GET, "/verify/{anything:.*}", || Route::new().to(token::verify::verify_session)),
@@ -99,5 +92,10 @@ pub fn routes(config: &mut ServiceConfig, app: &App, cookies: &SessionCookies) {
             Route::new().to(password::reset_page::submit_form)
         }),
     ];
-    route::register(config, undocumented, app, cookies);
+    route::register(config, undocumented, sessions);
+}
+
+/// Registers the description of the issuer, at a path of its own.
+pub fn issuer_metadata(config: &mut ServiceConfig) {
+    config.service(route::read_only("", || Route::new().to(token::discovery::get_oauth_metadata)));
 }

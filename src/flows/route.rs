@@ -1,15 +1,12 @@
 //! From the route table to actix: a resource per path that answers HEAD where it answers GET, and 405 with `Allow` to
 //! every other method.
 
-use actix_web::dev::HttpServiceFactory;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route, guard};
 
-use crate::app::App;
-use crate::session::{self, SessionCookies};
+use crate::session::Sessions;
 
 /// A line of the route table.
 pub struct Operation {
@@ -53,7 +50,7 @@ impl Operation {
 }
 
 /// Registers the operations, those of one path together.
-pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &App, cookies: &SessionCookies) {
+pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, sessions: &Sessions) {
     let mut paths: Vec<(&str, Vec<Operation>)> = Vec::new();
     for operation in operations {
         match paths.iter_mut().find(|(path, _)| *path == operation.path) {
@@ -72,8 +69,10 @@ pub fn register(config: &mut ServiceConfig, operations: Vec<Operation>, app: &Ap
                 Access::Open | Access::Session => route.guard(method_guard(operation.method.clone())),
             });
         }
-        if has(Access::Session) || has(Access::Look) {
-            config.service(with_session(resource, app, cookies, has(Access::Session)));
+        if has(Access::Session) {
+            config.service(resource.wrap(sessions.clone()));
+        } else if has(Access::Look) {
+            config.service(resource.wrap(sessions.of_every_origin()));
         } else {
             config.service(resource);
         }
@@ -85,18 +84,6 @@ pub fn read_only(path: &str, route: fn() -> Route) -> Resource {
     web::resource(path)
         .default_service(method_not_allowed(&[&Method::GET]))
         .route(route().guard(method_guard(Method::GET)))
-}
-
-fn with_session(
-    resource: Resource,
-    app: &App,
-    cookies: &SessionCookies,
-    may_change: bool,
-) -> impl HttpServiceFactory + 'static {
-    let (identity, session) = session::middleware(&app.db, &app.clock, cookies);
-    let refuse_forged = Condition::new(may_change, from_fn(session::refuse_forged));
-    // The last one is the outermost.
-    resource.wrap(identity).wrap(session).wrap(from_fn(session::transport)).wrap(refuse_forged)
 }
 
 fn method_guard(method: Method) -> impl guard::Guard {

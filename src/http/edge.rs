@@ -39,7 +39,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const READABLE: [HeaderName; 2] = [RETRY_AFTER, X_REQUEST_ID];
 
 /// What the edge keeps of a request.
-struct Exchange {
+pub(super) struct Exchange {
     app: web::Data<App>,
     request_id: String,
     method: Method,
@@ -83,13 +83,15 @@ fn reader(headers: &HeaderMap, allowed: &[String]) -> Option<HeaderValue> {
 }
 
 fn problem_of(error: &Error) -> Problem {
-    if let Some(problem) = error.as_error::<Problem>() {
-        problem.clone()
-    } else if let Some(error) = error.as_error::<session::Error>() {
-        error.clone().into()
-    } else {
-        problem_of_status(error.as_response_error().status_code(), error)
-    }
+    own_problem(error).unwrap_or_else(|| problem_of_status(error.as_response_error().status_code(), error))
+}
+
+/// The problem that an error of ours means.
+pub(super) fn own_problem(error: &Error) -> Option<Problem> {
+    error
+        .as_error::<Problem>()
+        .cloned()
+        .or_else(|| error.as_error::<session::Error>().map(|error| error.clone().into()))
 }
 
 /// What an answer of the framework means.
@@ -120,7 +122,7 @@ pub async fn expect(app: web::Data<App>, request: Request) -> Result<Request, Re
 }
 
 impl Exchange {
-    fn new(app: web::Data<App>, method: &Method, headers: &HeaderMap) -> Self {
+    pub(super) fn new(app: web::Data<App>, method: &Method, headers: &HeaderMap) -> Self {
         Self {
             request_id: request_id(headers),
             method: method.clone(),
@@ -156,7 +158,7 @@ impl Exchange {
     }
 
     /// The whole answer of a problem, and its cause for the log.
-    fn answer(&self, problem: &Problem) -> HttpResponse {
+    pub(super) fn answer(&self, problem: &Problem) -> HttpResponse {
         match (&problem.cause, problem.code) {
             (Some(cause), Code::Internal) => log::error!("{}: internal error: {cause}", self.request_id),
             (Some(cause), _) => log::warn!("{}: {}: {cause}", self.request_id, problem.code.name()),
@@ -254,7 +256,7 @@ mod tests {
             "--smtp-url=smtp://127.0.0.1:1",
             "--secret-key=abababababababababababababababababababababababababababababababab",
         ];
-        let settings = Settings::of_flags(&flags);
+        let settings = Settings::of_flags(&flags).unwrap();
         Service::prepare(&settings, Clock::default()).unwrap().app().clone()
     }
 

@@ -18,22 +18,77 @@ use crate::request::{self, Client, RequestContext};
 use crate::session::{self, CurrentSession};
 use crate::user::User;
 
-/// A user with a session, confirmed or not; else 401 `unauthenticated`.
+/// A user with a session, whether or not their email address is confirmed. As an argument of a handler, it lets nobody else
+/// in: `401 unauthenticated`.
+///
+/// The account is as the database has it at this request. In your own application, wrap the route with
+/// [`Vestibule::sessions`](crate::Vestibule::sessions); without that, nobody gets in, the answer is `500`, and the log says
+/// why.
+///
+/// ```
+/// async fn whoami(user: vestibule::SignedIn) -> String {
+///     format!("{}, confirmed: {}", user.email(), user.is_confirmed())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SignedIn {
-    /// As of this request.
-    pub user: User,
-    pub session_id: Uuid,
-    pub signed_in_at: DateTime<Utc>,
+    pub(crate) user: User,
+    pub(crate) session_id: Uuid,
+    pub(crate) signed_in_at: DateTime<Utc>,
 }
 
-/// A user with a session and a confirmed address; else 401 `unauthenticated` or 403 `unconfirmed`.
+/// A user with a session and a confirmed email address. As an argument of a handler, it lets nobody else in:
+/// `401 unauthenticated` or `403 unconfirmed`.
+///
+/// As with [`SignedIn`], the account is as of this request, and in your own application the route needs
+/// [`Vestibule::sessions`](crate::Vestibule::sessions).
+///
+/// ```
+/// async fn notes(user: vestibule::Confirmed) -> String {
+///     format!("The notes of {}", user.id())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Confirmed {
-    /// As of this request.
-    pub user: User,
-    pub session_id: Uuid,
-    pub signed_in_at: DateTime<Utc>,
+    pub(crate) user: User,
+    pub(crate) session_id: Uuid,
+    pub(crate) signed_in_at: DateTime<Utc>,
+}
+
+/// What handlers of other applications see of an account: never what only the database may know.
+macro_rules! account_of_a_guard {
+    ($($guard:ident)+) => {$(
+        impl $guard {
+            /// The id of the account, a UUIDv7. It never changes, so it is what your own tables refer to.
+            pub fn id(&self) -> Uuid {
+                self.user.id
+            }
+
+            /// The email address, as the user typed it.
+            pub fn email(&self) -> &str {
+                &self.user.email
+            }
+
+            /// The username, if the user chose one.
+            pub fn username(&self) -> Option<&str> {
+                self.user.username.as_deref()
+            }
+
+            /// The id of the session, as in `GET /sessions`.
+            pub fn session_id(&self) -> Uuid {
+                self.session_id
+            }
+        }
+    )+};
+}
+
+account_of_a_guard!(SignedIn Confirmed);
+
+impl SignedIn {
+    /// Whether the email address is confirmed.
+    pub fn is_confirmed(&self) -> bool {
+        self.user.is_confirmed()
+    }
 }
 
 /// Any caller, with the session of the request if it has one.
@@ -45,12 +100,11 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let signed_in = session::current(req).map(|CurrentSession { session_id, signed_in_at, user }| Self {
-            user,
-            session_id,
-            signed_in_at,
-        });
-        ready(signed_in.ok_or_else(|| unauthenticated(req)))
+        ready(match session::current(req) {
+            Ok(Some(CurrentSession { session_id, signed_in_at, user })) => Ok(Self { user, session_id, signed_in_at }),
+            Ok(None) => Err(unauthenticated(req)),
+            Err(error) => Err(error.into()),
+        })
     }
 }
 
@@ -85,7 +139,7 @@ impl FromRequest for Anyone {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(session::current(req))))
+        ready(session::current(req).map(Self).map_err(Problem::from))
     }
 }
 

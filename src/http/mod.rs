@@ -5,6 +5,7 @@ mod body;
 pub mod edge;
 pub mod extract;
 mod form;
+pub mod host;
 pub mod pages;
 
 pub use asked_page::asked_page;

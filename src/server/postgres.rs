@@ -1,14 +1,21 @@
-//! Which database the service uses: the one of `DATABASE_URL`, or a PostgreSQL of its own in the data directory.
+//! Which database the service uses: the one of `DATABASE_URL`, or a PostgreSQL of its own in the data directory. And its
+//! migrations, as soon as it is there.
 
 use std::fs;
+use std::time::Duration;
 
 use dev_postgres::DevPostgres;
 
 use super::StartError;
+use crate::app::App;
 use crate::config::Settings;
+use crate::db::{Db, DbError};
 
 /// The migrations need this major version or later.
 const MIN_MAJOR: u32 = 15;
+
+/// How often a database that is away at start is tried again.
+const MIGRATE_AGAIN: Duration = Duration::from_secs(2);
 
 /// In the data directory: the URL of the embedded database that runs there. It names a socket and holds no secret.
 const URL_FILE: &str = "postgres.url";
@@ -70,4 +77,32 @@ pub(super) fn advice(error: &dev_postgres::Error) -> String {
         E::Initdb { .. } | E::NotReady { .. } => "set DATABASE_URL to use another PostgreSQL",
     };
     advice.to_owned()
+}
+
+/// Migrates the database as soon as it is there, and notes that the keys of access tokens are published.
+pub(super) async fn prepare_database(app: &App) -> Result<(), DbError> {
+    migrate(&app.db).await?;
+    if let Err(error) = app.access_tokens.publish(&app.db, app.clock.now()).await {
+        log::warn!("the age of the keys for access tokens is unknown until the first token is asked for: {error}");
+    }
+    Ok(())
+}
+
+/// Migrates the database as soon as it is there.
+async fn migrate(db: &Db) -> Result<(), DbError> {
+    loop {
+        match db.migrate().await {
+            Ok(applied) => {
+                if !applied.is_empty() {
+                    log::info!("migrated the database: {}", applied.join(", "));
+                }
+                return Ok(());
+            }
+            Err(error @ DbError::Unsupported(_)) => return Err(error),
+            Err(error) => {
+                log::error!("the database cannot be migrated, trying again: {error}");
+                tokio::time::sleep(MIGRATE_AGAIN).await;
+            }
+        }
+    }
 }

@@ -10,9 +10,9 @@ pub mod store;
 mod transport;
 
 pub use allowed_origins::AllowedOrigins;
-pub use middleware::middleware;
+pub use middleware::Sessions;
 pub use store::Session;
-pub use transport::{SessionCookies, Transport, refuse_forged, transport};
+pub use transport::{SessionCookies, Transport};
 
 use actix_identity::Identity;
 use actix_session::SessionExt as _;
@@ -39,6 +39,9 @@ pub struct CurrentSession {
     pub signed_in_at: DateTime<Utc>,
     pub user: User,
 }
+
+/// Marks a request whose session was looked up.
+struct LookedUp;
 
 /// A session to insert, and to hand to the client.
 #[derive(Debug)]
@@ -137,11 +140,20 @@ pub fn sign_out(req: &HttpRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// The session of the request, if it is alive. The route must be a `session` line of the route table:
-/// elsewhere no middleware looks it up, and actix-identity panics.
-pub fn current(req: &HttpRequest) -> Option<CurrentSession> {
-    identity(req)?;
-    req.get_session().get(CURRENT).ok().flatten()
+/// The session of the request, if it is alive. Without the middleware, nobody looked it up: then nobody gets in.
+pub fn current(req: &HttpRequest) -> Result<Option<CurrentSession>, Error> {
+    if !req.extensions().contains::<LookedUp>() {
+        // Logged here: in an application around this service, nobody else does.
+        log::error!(
+            "{}: this route is not wrapped with Vestibule::sessions(), so no session was looked up for its guard",
+            req.match_pattern().unwrap_or_default()
+        );
+        return Err(internal("no session was looked up"));
+    }
+    if identity(req).is_none() {
+        return Ok(None);
+    }
+    Ok(req.get_session().get(CURRENT).ok().flatten())
 }
 
 /// Whether the bearer token of a request is a JWT, which no token of a session is.

@@ -18,10 +18,10 @@ use crate::config::{Config, SameSitePolicy, SessionConfig};
 use crate::token::Token;
 
 use super::middleware::UNAVAILABLE;
-use super::{AllowedOrigins, Error, NewSession};
+use super::{AllowedOrigins, Error, LookedUp, NewSession};
 
 /// The cookie between this middleware and actix-session; no client ever sees it.
-pub(super) const INTERNAL_COOKIE: &str = "internal";
+pub(super) const INTERNAL_COOKIE: &str = "vestibule_internal";
 
 /// How a client sends its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
@@ -95,14 +95,22 @@ impl SessionCookies {
         self.cookies(headers).find_map(|cookie| Token::parse(cookie.value()))
     }
 
-    /// The session cookies of a request; a browser sends one. Other cookies of the host may be no text.
+    /// The session cookies of a request; a browser sends one.
     fn cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Cookie<'a>> {
-        headers
-            .get_all(COOKIE)
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(|pair| std::str::from_utf8(pair).ok())
-            .filter_map(|pair| Cookie::parse(pair.trim()).ok())
-            .filter(|cookie| cookie.name() == self.name())
+        all_cookies(headers).map(|(_, cookie)| cookie).filter(|cookie| cookie.name() == self.name())
+    }
+
+    /// What is inside of this middleware sees the internal cookie instead of a session's, and the other cookies of the
+    /// client: those of an application around this service. One that is malformed would hide all others.
+    fn inner_cookies(&self, headers: &HeaderMap, token: Option<&Token>) -> Option<HeaderValue> {
+        let is_other = |pair: &str, cookie: &Cookie<'_>| {
+            let decoded = Cookie::parse_encoded(pair);
+            cookie.name() != self.name() && decoded.is_ok_and(|cookie| cookie.name() != INTERNAL_COOKIE)
+        };
+        let others = all_cookies(headers).filter(|(pair, cookie)| is_other(pair, cookie));
+        let own = token.and_then(|token| self.sign(token)).into_iter();
+        let pairs: Vec<String> = own.chain(others.map(|(pair, _)| pair.to_owned())).collect();
+        if pairs.is_empty() { None } else { HeaderValue::from_bytes(pairs.join("; ").as_bytes()).ok() }
     }
 
     /// Whether the origin of a request with these headers may change something with a cookie, or get one.
@@ -117,11 +125,21 @@ impl SessionCookies {
         !req.method().is_safe() && has_cookie && !self.may_change(headers)
     }
 
-    fn sign(&self, token: &Token) -> Option<HeaderValue> {
+    fn sign(&self, token: &Token) -> Option<String> {
         let mut jar = CookieJar::new();
         jar.signed_mut(&self.key).add(Cookie::new(INTERNAL_COOKIE, token.reveal().to_owned()));
-        HeaderValue::from_str(&jar.get(INTERNAL_COOKIE)?.stripped().encoded().to_string()).ok()
+        Some(jar.get(INTERNAL_COOKIE)?.stripped().encoded().to_string())
     }
+}
+
+/// The cookies of a request, each as it was sent and parsed. Those that are no cookies are left out: others on the same host
+/// may send them.
+fn all_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cookie<'_>)> {
+    headers
+        .get_all(COOKIE)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok().map(str::trim))
+        .filter_map(|pair| Some((pair, Cookie::parse(pair).ok()?)))
 }
 
 pub(super) fn has_bearer(headers: &HeaderMap) -> bool {
@@ -135,7 +153,7 @@ pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The outermost middleware of what changes something: refuses what a page of another origin may have sent.
+/// Refuses what a page of another origin may have sent. It is outside of all else.
 pub async fn refuse_forged<B: MessageBody + 'static>(
     cookies: web::Data<SessionCookies>,
     req: ServiceRequest,
@@ -153,13 +171,19 @@ pub async fn transport<B: MessageBody + 'static>(
     mut req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let token = cookies.token_of(req.headers());
-    req.headers_mut().remove(COOKIE);
-    if let Some(cookie) = token.and_then(|token| cookies.sign(&token)) {
-        req.headers_mut().insert(COOKIE, cookie);
+    if req.extensions().contains::<LookedUp>() {
+        // An application can wrap a scope and a resource in it.
+        return next.call(req).await;
     }
+    let token = cookies.token_of(req.headers());
+    let inner = cookies.inner_cookies(req.headers(), token.as_ref());
+    req.headers_mut().remove(COOKIE);
+    if let Some(inner) = inner {
+        req.headers_mut().insert(COOKIE, inner);
+    }
+    req.extensions_mut().insert(LookedUp);
     let mut res = next.call(req).await.map_err(unwrap_store_error)?;
-    res.headers_mut().remove(SET_COOKIE);
+    remove_internal_cookie(res.headers_mut());
     let change = res.request().extensions_mut().remove::<CookieChange>();
     if let Some(CookieChange(cookie)) = change
         && !res.status().is_server_error()
@@ -167,6 +191,14 @@ pub async fn transport<B: MessageBody + 'static>(
         res.response_mut().add_cookie(&cookie)?;
     }
     Ok(res)
+}
+
+fn remove_internal_cookie(headers: &mut HeaderMap) {
+    for cookie in headers.remove(SET_COOKIE) {
+        if !cookie.as_bytes().starts_with(INTERNAL_COOKIE.as_bytes()) {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
 }
 
 /// Undoes what actix-session wraps around an error of its store.
@@ -191,7 +223,7 @@ mod tests {
     fn cookies() -> SessionCookies {
         let key = format!("--secret-key={}", "ab".repeat(32));
         let flags = ["--smtp-url=smtp://127.0.0.1:1", &key];
-        let settings = Settings::of_flags(&flags);
+        let settings = Settings::of_flags(&flags).unwrap();
         SessionCookies::new(&Config::new(&settings, settings.listen).unwrap())
     }
 
@@ -225,6 +257,23 @@ mod tests {
             let token = Token::random();
             let header = format!("{before}vestibule_session={}{after}", token.reveal());
             prop_assert_eq!(token_in(&cookies(), COOKIE, header.as_bytes()), Some(token));
+        }
+
+        #[test]
+        fn what_is_inside_can_read_every_cookie_and_finds_the_internal_one_first(bytes: Vec<u8>, text in "[ -~é]*") {
+            let (cookies, token) = (cookies(), Token::random());
+            for value in [bytes, text.into_bytes()] {
+                let Ok(value) = HeaderValue::from_bytes(&value) else { continue };
+                let mut headers = HeaderMap::new();
+                headers.append(COOKIE, HeaderValue::from_static("vestibule_internal=forged; theme=dark"));
+                headers.append(COOKIE, value);
+                let inner = cookies.inner_cookies(&headers, Some(&token)).unwrap();
+                let inner = std::str::from_utf8(inner.as_bytes()).unwrap();
+                let read: Vec<_> = inner.split(';').map(|pair| Cookie::parse_encoded(pair.trim()).unwrap()).collect();
+                prop_assert_eq!(read[0].name(), INTERNAL_COOKIE);
+                prop_assert_eq!((read[1].name(), read[1].value()), ("theme", "dark"));
+                prop_assert_eq!(read.iter().filter(|cookie| cookie.name() == INTERNAL_COOKIE).count(), 1);
+            }
         }
     }
 }

@@ -4,3 +4,4 @@
 
 mod base_path;
 mod forward_auth;
+mod stage;

@@ -25,8 +25,14 @@ pub fn tied(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
 
 /// The command, without the settings in the environment of the test run.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-    command.args(arguments).env_clear();
+    let mut command = program(Path::new(env!("CARGO_BIN_EXE_vestibule")));
+    command.args(arguments);
+    command
+}
+
+fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    command.env_clear();
     for kept in ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "POSTGRES_BIN_DIR"] {
         if let Some(value) = std::env::var_os(kept) {
             command.env(kept, value);
@@ -65,7 +71,18 @@ pub struct Process {
 impl Process {
     /// Starts the service on a free port, with this data directory and these variables.
     pub fn start(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut child = command(&["serve"])
+        Self::run(command(&["serve"]), data_dir, variables)
+    }
+
+    /// Starts an example in the same way. `cargo test` builds it, `cargo test --test main` does not.
+    pub fn start_example(name: &str, data_dir: &Path, variables: &[(&str, &str)]) -> Self {
+        let path = Path::new(env!("CARGO_BIN_EXE_vestibule")).with_file_name("examples").join(name);
+        assert!(path.exists(), "{} is missing: cargo build --example {name}", path.display());
+        Self::run(program(&path), data_dir, variables)
+    }
+
+    fn run(mut command: Command, data_dir: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env("LISTEN", "127.0.0.1:0")
             .env("BCRYPT_COST", "10")
             .env("DATA_DIR", data_dir)
@@ -97,17 +114,25 @@ impl Process {
 
     /// Waits until the log names the address of the API.
     pub async fn http(&self) -> Http {
-        let base = within(LONG, "the service says where it listens", async || {
+        Http::new(self.url_after("API ").await)
+    }
+
+    /// Waits until a line of the log has these words, and returns its last one.
+    pub async fn url_after(&self, words: &str) -> String {
+        within(LONG, "the service says where it listens", async || {
             let log = self.log();
-            let line = log.lines().find(|line| line.contains("API "))?.to_owned();
+            let line = log.lines().find(|line| line.contains(words))?.to_owned();
             line.split_whitespace().last().map(ToOwned::to_owned)
-        });
-        Http::new(base.await)
+        })
+        .await
     }
 
     /// Waits until the service is ready.
     pub async fn ready(&self) -> Http {
-        let http = self.http().await;
+        Self::until_ready(self.http().await).await
+    }
+
+    pub async fn until_ready(http: Http) -> Http {
         within(LONG, "the service gets ready", async || {
             let answer = http.request("GET", "/health/ready").try_send().await.ok()?;
             (answer.status == 200).then_some(())
