@@ -92,9 +92,7 @@ fn text_files(folder: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let is_text = |extension: &std::ffi::OsStr| {
-            ["rs", "md", "html", "txt", "sql", "json", "py", "mjs", "js", "toml", "css"]
-                .iter()
-                .any(|e| extension == *e)
+            ["rs", "md", "html", "txt", "sql", "json", "py", "mjs", "js", "toml", "css"].iter().any(|e| extension == *e)
         };
         if path.is_dir() {
             files.extend(text_files(&path));
