@@ -48,13 +48,14 @@ function refused({ error }: Answer<unknown>, code: Problem['code']): Problem {
   return error;
 }
 
-/** The token of the newest email's link to this page, once the email is there. */
-async function tokenFromMail(page: string): Promise<string> {
+/** The newest email with a link to this page, once it is there, and the token of that link. */
+async function mailAbout(page: string) {
   for (let tries = 0; tries < 100; tries++) {
     const { mails } = body(await api.GET('/dev/mailbox'));
-    const links = mails.filter(mail => mail.to === email).flatMap(mail => mail.links);
-    const link = links.find(link => link.includes(`${page}/`));
-    if (link) return link.slice(link.lastIndexOf('/') + 1);
+    for (const mail of mails.filter(mail => mail.to === email)) {
+      const link = mail.links.find(link => link.includes(`${page}/`));
+      if (link) return { mail, token: link.slice(link.lastIndexOf('/') + 1) };
+    }
     await new Promise<void>(wake => setTimeout(wake, 100));
   }
   throw new Error(`no email with a link to ${page}`);
@@ -64,7 +65,8 @@ const signIn = (password: string) => api.POST('/login', { body: { email, passwor
 
 async function confirm() {
   const { registration } = body(await api.POST('/register', { body: { email, password: FIRST } }));
-  const params = { path: { token: await tokenFromMail('/confirm') } };
+  const { mail, token } = await mailAbout('/confirm');
+  const params = { path: { token } };
   const link = body(await api.GET('/confirm/{token}', { params }));
   assert(link.purpose === 'confirm_email' && link.email === email && link.password_required, link);
   refused(await api.POST('/confirm/{token}', { params }), 'password_required');
@@ -72,6 +74,9 @@ async function confirm() {
     const { status } = body(await api.POST('/confirm/{token}', { params, body: { registration } }));
     assert(status === expected, status);
   }
+  assert(mail.code, mail);
+  const { status } = body(await api.POST('/confirm/code', { body: { registration, code: mail.code } }));
+  assert(status === 'already_confirmed', status);
 }
 
 async function lookAround() {
@@ -96,7 +101,7 @@ async function changePasswords() {
   assert(body(await api.GET('/me')).email === email, email);
 
   body(await api.POST('/password/forgot', { body: { email } }));
-  const link = await tokenFromMail('/password/reset');
+  const { token: link } = await mailAbout('/password/reset');
   const reset = (password: string) => api.POST('/password/reset', { body: { token: link, password } });
   const { errors } = refused(await reset('short'), 'validation_failed');
   assert(errors?.length === 1 && errors[0]?.pointer === '/password', errors);

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from vestibule_client import AuthenticatedClient, Client
 from vestibule_client.api.account import (
     confirm_email,
+    confirm_with_code,
     delete_account,
     export_account,
     get_account,
@@ -26,6 +27,7 @@ from vestibule_client.api.session import create_session, end_session, list_sessi
 from vestibule_client.models import (
     AccountChange,
     AccountDeletion,
+    CodeConfirmation,
     ConfirmationProof,
     ConfirmationStatus,
     Credentials,
@@ -49,13 +51,13 @@ def refused(answer, code):
     return answer
 
 
-def token_from_mail(client, email, page):
-    """The token of the newest email's link to this page, once the email is there."""
+def mail_about(client, email, page):
+    """The newest email with a link to this page, once it is there, and the token of that link."""
     for _ in range(100):
         for mail in list_mails.sync(client=client).mails:
             for link in mail.links:
                 if mail.to == email and f"{page}/" in link:
-                    return link.rsplit("/", 1)[1]
+                    return mail, link.rsplit("/", 1)[1]
         time.sleep(0.1)
     raise AssertionError(f"no email with a link to {page}")
 
@@ -70,13 +72,15 @@ def sign_in(url, email, password):
 
 def confirm(client, email):
     registered = register_account.sync(client=client, body=Registration(email=email, password=FIRST))
-    token = token_from_mail(client, email, "/confirm")
+    mail, token = mail_about(client, email, "/confirm")
     link = show_link.sync(client=client, token=token)
     assert (link.purpose, link.email) == (LinkPurpose.CONFIRM_EMAIL, email) and link.password_required, link
     refused(confirm_email.sync(client=client, token=token), ProblemCode.PASSWORD_REQUIRED)
     proof = ConfirmationProof(registration=registered.registration)
     for expected in (ConfirmationStatus.CONFIRMED, ConfirmationStatus.ALREADY_CONFIRMED):
         assert confirm_email.sync(client=client, token=token, body=proof).status == expected
+    by_code = CodeConfirmation(registration=registered.registration, code=mail.code)
+    assert confirm_with_code.sync(client=client, body=by_code).status == ConfirmationStatus.ALREADY_CONFIRMED
 
 
 def look_around(ada, email):
@@ -99,7 +103,7 @@ def change_passwords(client, ada, url, email):
     assert get_account.sync(client=ada).email == email
 
     request_password_reset.sync(client=client, body=Forgotten(email=email))
-    token = token_from_mail(client, email, "/password/reset")
+    _, token = mail_about(client, email, "/password/reset")
     weak = reset_password.sync(client=client, body=PasswordReset(token=token, password="short"))
     [error] = refused(weak, ProblemCode.VALIDATION_FAILED).errors
     assert isinstance(error, FieldProblem) and error.pointer == "/password", error

@@ -49,6 +49,33 @@ impl Actor {
 
 #[tokio::test]
 #[ignore = "needs Chromium and ChromeDriver"]
+async fn sign_up_and_confirm_by_the_code() {
+    let stage = Stage::start().await;
+    let (browser, ada) = (&stage.browser, Actor::new(&stage.app, "ada"));
+    stage.open().await;
+    stage.sign_up(&ada).await;
+    stage.open().await;
+    browser.expect("h1", "Confirm your email address").await;
+    let code = stage.app.mailbox.mail_to(&ada.email).await.code().to_owned();
+    let wrong = if code == "12345678" { "12345679" } else { "12345678" };
+    for (typed, expected) in [("1234", "Some fields need a correction"), (wrong, "This code is wrong")] {
+        stage.fill("#code", typed).await;
+        browser.click("main button").await;
+        browser.expect("[role=alert]", expected).await;
+        assert!(browser.has_focus("#code").await);
+    }
+    assert!(!ada.can_list_sessions().await);
+    stage.fill("#code", &code).await;
+    browser.click("main button").await;
+    browser.expect("#message", "Your email address is confirmed").await;
+    browser.expect("h1", "Your account").await;
+    stage.expect_navigation(CONFIRMED).await;
+    assert!(ada.can_list_sessions().await);
+    stage.assert_clean().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and ChromeDriver"]
 async fn without_a_session_the_tab_that_signed_up_confirms_by_its_registration() {
     let stage = Stage::start().await;
     let (browser, ada) = (&stage.browser, Actor::new(&stage.app, "ada"));
