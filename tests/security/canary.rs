@@ -39,12 +39,16 @@ fn tokens(smtp: &SmtpCatcher) -> Vec<String> {
     tokens
 }
 
-/// The code in the newest mail, as it stands there.
-fn code(smtp: &SmtpCatcher) -> String {
+/// Types a wrong code, and then that of the newest mail. Returns it as it stands there.
+async fn use_code(http: &Http, smtp: &SmtpCatcher, registration: &Value) -> String {
     let mails = smtp.mails();
     let message = mail_parser::MessageParser::default().parse(&mails.last().unwrap().raw).unwrap();
     let is_code = |line: &&str| line.len() == 9 && vestibule::link::Code::parse(line).is_some();
-    message.body_text(0).unwrap().lines().find(is_code).unwrap().to_owned()
+    let code = message.body_text(0).unwrap().lines().find(is_code).unwrap().to_owned();
+    let fields = |code: &str| json!({ "registration": registration, "code": code });
+    post(http, "/confirm/code", &fields("0000 0000")).await.expect_problem(422, "code_invalid");
+    post(http, "/confirm/code", &fields(&code)).await.expect(200);
+    code
 }
 
 async fn post(http: &Http, path: &str, fields: &Value) -> crate::support::Answer {
@@ -121,12 +125,8 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
         http.request(method, &path).send().await;
     }
     http.request("GET", &link).by_browser().send().await.expect(200);
-    let code = code(&smtp);
-    let by_code = |code: &str| json!({ "registration": registered["registration"], "code": code });
-    post(&http, "/confirm/code", &by_code("0000 0000")).await.expect_problem(422, "code_invalid");
-    post(&http, "/confirm/code", &by_code(&code)).await.expect(200);
+    secrets.push(use_code(&http, &smtp, &registered["registration"]).await);
     post(&http, &link, &json!({ "registration": registered["registration"] })).await.expect(200);
-    secrets.push(code);
     secrets.extend(use_sessions(&http).await);
     secrets.extend(links);
     secrets.extend([PASSWORD, GUESS, MALFORMED, SMTP_PASSWORD, SMTP_LINE, SECRET_KEY].map(ToOwned::to_owned));
