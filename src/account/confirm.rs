@@ -1,9 +1,9 @@
 //! Confirming an address: by a link, by a code, by a reset, or on the word of an admin; and the links that are spent at
 //! `/confirm/{token}`.
 //!
-//! A link or code from an email proves the mailbox. It must not hand the address to anyone who made a registration, so confirming
-//! also needs a [`Proof`] of that. A link serves every registration that waits for its address: a stranger who registers it
-//! as well can neither get it nor spend the owner's link.
+//! A link or code from an email proves the mailbox. It must not hand the address to anyone who made a registration, so
+//! confirming also needs a [`Proof`] of that. Both serve every registration that waits for their address: a stranger who
+//! registers it as well can neither get it nor spend what the owner got.
 
 use chrono::{DateTime, Utc};
 

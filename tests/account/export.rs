@@ -29,7 +29,9 @@ async fn it_contains_every_row_that_refers_to_the_account() {
     let ada = member_with_history(&app).await;
     let export = ada.export().await;
     let tables = "select table_name from information_schema.columns where table_schema = 'public' and column_name = 'user_id' \
-         and table_name not in (select relname from pg_class where relispartition)";
+         and table_name not in (select relname from pg_class where relispartition) \
+         and table_name <> 'registrations'";
+    // That one has a hash of a secret of the client, and the time when the account was created.
     let tables = app.database.rows(tables).await;
     assert!(tables.len() >= 4, "{tables:?}");
     let id = export["user"]["id"].as_str().unwrap();

@@ -68,6 +68,8 @@ async fn a_browser_gets_pages_without_scripts() {
     }
     let mail = visitor.request("GET", &format!("/dev/mailbox/{id}")).by_browser().send().await.text();
     assert!(mail.contains("<iframe") && mail.contains("sandbox"), "{mail}");
+    let code = app.mailbox.mail_to(&visitor.email).await.code().to_owned();
+    assert!(mail.contains(&format!("<dt>Code</dt><dd>{code}</dd>")), "{mail}");
 }
 
 #[tokio::test]

@@ -39,12 +39,16 @@ fn tokens(smtp: &SmtpCatcher) -> Vec<String> {
     tokens
 }
 
-/// The code in the newest mail, as it stands there.
-fn code(smtp: &SmtpCatcher) -> String {
+/// Types a wrong code, and then that of the newest mail. Returns it as it stands there.
+async fn use_code(http: &Http, smtp: &SmtpCatcher, registration: &Value) -> String {
     let mails = smtp.mails();
     let message = mail_parser::MessageParser::default().parse(&mails.last().unwrap().raw).unwrap();
     let is_code = |line: &&str| line.len() == 9 && vestibule::link::Code::parse(line).is_some();
-    message.body_text(0).unwrap().lines().find(is_code).unwrap().to_owned()
+    let code = message.body_text(0).unwrap().lines().find(is_code).unwrap().to_owned();
+    let fields = |code: &str| json!({ "registration": registration, "code": code });
+    post(http, "/confirm/code", &fields("0000 0000")).await.expect_problem(422, "code_invalid");
+    post(http, "/confirm/code", &fields(&code)).await.expect(200);
+    code
 }
 
 async fn post(http: &Http, path: &str, fields: &Value) -> crate::support::Answer {
@@ -68,15 +72,6 @@ async fn use_sessions(http: &Http) -> [String; 2] {
         .await;
     http.request("POST", "/logout").header("Cookie", format!("vestibule_session={cookie}")).send().await.expect(204);
     [cookie, bearer]
-}
-
-/// Confirms with the code of the newest mail, and returns it.
-async fn confirm_by_code(http: &Http, smtp: &SmtpCatcher, registration: &Value) -> String {
-    let code = code(smtp);
-    let by_code = |code: &str| json!({ "registration": registration, "code": code });
-    post(http, "/confirm/code", &by_code("0000 0000")).await.expect_problem(422, "code_invalid");
-    post(http, "/confirm/code", &by_code(&code)).await.expect(200);
-    code
 }
 
 /// Gets the access tokens of a confirmed user, shows one to the service, and returns them.
@@ -142,7 +137,7 @@ async fn no_secret_is_in_any_log_or_table_or_page() {
         http.request(method, &path).send().await;
     }
     http.request("GET", &link).by_browser().send().await.expect(200);
-    secrets.push(confirm_by_code(&http, &smtp, &registered["registration"]).await);
+    secrets.push(use_code(&http, &smtp, &registered["registration"]).await);
     post(&http, &link, &json!({ "registration": registered["registration"] })).await.expect(200);
     secrets.extend(use_sessions(&http).await);
     secrets.extend(use_access_tokens(&http).await);
