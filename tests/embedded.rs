@@ -8,6 +8,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::json;
 use vestibule::{Confirmed, Secret, Settings, SignedIn, StartError, Switch, Vestibule};
 
+use crate::readme::read;
 use crate::support::actor::cookie_value;
 use crate::support::answer::Answer;
 use crate::support::binary::Process;
@@ -24,6 +25,13 @@ fn assert_untouched(answer: &Answer) {
     for name in OURS {
         assert_eq!(answer.header(name), None, "{}", answer.request);
     }
+}
+
+#[test]
+fn the_guide_shows_the_example() {
+    let (example, guide) = (read("examples/embedded.rs"), read("docs/guides/embedding.md"));
+    assert!(guide.contains(&format!("```rust\n{example}```\n")), "docs/guides/embedding.md differs from the example");
+    assert!(example.lines().count() < 60);
 }
 
 /// Registers and signs in; returns the session cookie.
