@@ -213,7 +213,7 @@ fn the_operations_are_those_of_the_contract() {
 #[test]
 fn every_link_between_documents_resolves() {
     let mut documents: Vec<PathBuf> = Vec::new();
-    for folder in [".", "docs", "docs/adr"] {
+    for folder in [".", "docs", "docs/adr", "docs/guides"] {
         let entries = fs::read_dir(repository().join(folder)).unwrap();
         documents.extend(
             entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md")),

@@ -64,7 +64,7 @@ async fn each_snippet_has_issuer_and_audience() {
         assert!(snippet.contains("http://auth.example.com") && snippet.contains("reports"), "{snippet}");
         assert!(!snippet.contains("{{") && snippet.ends_with('\n'), "{snippet}");
     }
-    // With RFC 9068 to the letter, Express can insist on it.
+    // Tokens as in RFC 9068: Express can insist on that.
     let strict = |kind: &str| {
         text(&keys(&app, &[&format!("--access-token-type={kind}"), "snippet", "express"])).contains("strict: true")
     };

@@ -7,18 +7,22 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { promisify } from "node:util";
 
 const { user, accepted, refused } = JSON.parse(readFileSync(0));
 const [name, command, ...args] = process.argv.slice(2);
 const { ONLY } = process.env;
+const sleep = promisify(setTimeout);
 
 async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
   const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
+  server.close();
+  await once(server, "close");
   return port;
 }
 
@@ -37,7 +41,7 @@ async function untilItAnswers() {
   for (let tries = 0; tries < 300; tries++) {
     if (await get().catch(() => null)) return;
     assert.equal(application.exitCode, null, "it stopped");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
   throw new Error("it does not answer");
 }

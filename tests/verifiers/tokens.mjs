@@ -7,9 +7,11 @@
 
 import assert from "node:assert/strict";
 import { createECDH, createHmac, createPublicKey } from "node:crypto";
+import { promisify } from "node:util";
 import { SignJWT, calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 
 const [secretKey, first, second] = process.argv.slice(2);
+const sleep = promisify(setTimeout);
 const password = "quartz-lantern-mosaic-73";
 const email = "verifiers@example.com";
 
@@ -21,12 +23,13 @@ async function call(method, url, { body, token } = {}) {
 }
 
 async function confirmationLink() {
-  for (;;) {
+  for (let tries = 0; tries < 100; tries++) {
     const { mails } = await call("GET", `${first}/dev/mailbox`);
     const mail = mails.find((mail) => mail.to.includes(email));
     if (mail) return mail.links.find((link) => link.includes("/confirm/"));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
+  throw new Error("no email arrived");
 }
 
 async function signIn() {
