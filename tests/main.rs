@@ -31,6 +31,7 @@ mod errors;
 mod events;
 mod foreign_hashes;
 mod guard;
+mod guides;
 mod import;
 mod import_faults;
 mod import_passwordless;

@@ -52,6 +52,10 @@ enum Verifier {
     Envoy,
     /// Python, with PyJWT
     Pyjwt,
+    /// FastAPI, with PyJWT
+    Fastapi,
+    /// Go, with go-oidc
+    Go,
 }
 
 /// A key of the list.
@@ -119,7 +123,9 @@ fn snippet(config: &Config, verifier: Verifier) -> anyhow::Result<()> {
         "audience": config.access.audience.first(),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "host": config.public_url.host_str(),
+        "token_type": config.access.token_type.name(),
     });
     let name: &str = verifier.into();
-    print(Templates::built_in().render(&format!("verifiers/{name}.txt"), variables)?)
+    // The engine leaves out the line feed at the end.
+    print(Templates::built_in().render(&format!("verifiers/{name}.txt"), variables)? + "\n")
 }

@@ -59,9 +59,14 @@ async fn the_pem_verifies_tokens() {
 #[tokio::test]
 async fn each_snippet_has_issuer_and_audience() {
     let app = TestApp::start().await;
-    for verifier in ["spring", "express", "envoy", "pyjwt"] {
+    for verifier in ["spring", "express", "envoy", "pyjwt", "fastapi", "go"] {
         let snippet = text(&keys(&app, &["--access-audience=reports", "snippet", verifier]));
         assert!(snippet.contains("http://auth.example.com") && snippet.contains("reports"), "{snippet}");
-        assert!(!snippet.contains("{{"), "{snippet}");
+        assert!(!snippet.contains("{{") && snippet.ends_with('\n'), "{snippet}");
     }
+    // Tokens as in RFC 9068: Express can insist on that.
+    let strict = |kind: &str| {
+        text(&keys(&app, &[&format!("--access-token-type={kind}"), "snippet", "express"])).contains("strict: true")
+    };
+    assert!(strict("at+jwt") && !strict("JWT"));
 }
