@@ -15,8 +15,8 @@
 //! | passlib, bcryptjs, GoTrue (Supabase), fastapi-users | `$2a$…`, `$2b$…`, `$2y$…` | bcrypt |
 //! | argon2-cffi, fastapi-users | `$argon2id$…`, `$argon2i$…`, `$argon2d$…` | Argon2 |
 //! | Flask-Security | passlib's forms, with a [`ForeignSecret`] | |
-//! | Devise | `$2a$…`, with a [`ForeignSecret`] if a pepper is set | bcrypt |
 //! | | the same without a salt, with [`ForeignSecret::FlaskSecuritySingleHash`] | of the password in NFKD |
+//! | Devise | `$2a$…`, with a [`ForeignSecret`] if a pepper is set | bcrypt |
 //! | better-auth | `<salt>:<key>` in hexadecimal | scrypt |
 //! | WordPress | `$P$…`; from 6.8 on `$wp$2y$…` | phpass; bcrypt of an HMAC-SHA-384 |
 //! | phpBB, Drupal 7 | `$H$…`, `$S$…` | phpass with MD5, with SHA-512 |
