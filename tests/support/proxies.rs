@@ -35,6 +35,30 @@ const CADDY: &str = "
 }
 ";
 
+/// What Envoy needs around the settings of a `http_connection_manager`.
+const ENVOY: &str = "
+static_resources:
+  listeners:
+    - address: { socket_address: { address: 127.0.0.1, port_value: PORT } }
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: app
+MANAGER
+  clusters:
+CLUSTERS
+";
+const ENVOY_CLUSTER: &str = "
+    - name: NAME
+      load_assignment:
+        cluster_name: NAME
+        endpoints:
+          - lb_endpoints:
+              - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: PORT } } }
+";
+
 /// A running proxy.
 pub struct RealProxy {
     /// Where it listens, as a URL.
@@ -71,6 +95,21 @@ impl RealProxy {
     pub async fn haproxy(address: &str, configuration: &str, lua: &str) -> Option<Self> {
         let files = [("haproxy.cfg", configuration.to_owned()), ("vestibule.lua", lua.to_owned())];
         Self::start("haproxy", address, &files, &["-db", "-f", "haproxy.cfg"]).await
+    }
+
+    /// Envoy with these settings of its `http_connection_manager` and clusters at these addresses, by name.
+    pub async fn envoy(program: &str, address: &str, manager: &str, clusters: &[(&str, &str)]) -> Option<Self> {
+        let port = |address: &str| address.rsplit(':').next().unwrap().to_owned();
+        let manager: String = manager.lines().map(|line| format!("                {line}\n")).collect();
+        let cluster =
+            |(name, address): &(&str, &str)| ENVOY_CLUSTER.replace("NAME", name).replace("PORT", &port(address));
+        let configuration = ENVOY
+            .replace("PORT", &port(address))
+            .replace("MANAGER", &manager)
+            .replace("CLUSTERS", &clusters.iter().map(cluster).collect::<String>());
+        let files = [("envoy.yaml", configuration)];
+        let arguments = ["--log-level", "error", "--concurrency", "1", "--use-dynamic-base-id", "-c", "envoy.yaml"];
+        Self::start(program, address, &files, &arguments).await
     }
 
     /// Starts a program in a folder with these files.
