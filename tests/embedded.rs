@@ -119,7 +119,7 @@ async fn application(database: &TestDatabase) -> (Http, Http) {
         public_url: Some(format!("{base}/auth").parse().unwrap()),
         database_url: Some(Secret::from(database.url.clone())),
         data_dir: fresh_dir("data"),
-        bcrypt_cost: 10,
+        bcrypt_cost: 4,
         rate_limits: Switch::Off,
         ..Settings::default()
     };

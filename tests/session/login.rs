@@ -171,7 +171,7 @@ async fn a_hash_with_another_cost_is_renewed_at_the_next_login() {
     let ada = app.member("ada").await;
     let hash = async || app.database.rows("select password_hash from users").await[0][0].clone().unwrap();
     let before = hash().await;
-    assert!(before.starts_with("$bcrypt-sha256$v=2,t=2b,r=10$"), "{before}");
+    assert!(before.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{before}");
     let dearer = app.beside(|settings| settings.bcrypt_cost = 11).await;
     let ada_there = ada.at(&dearer).with(Credential::Nothing);
     ada_there.try_sign_in(json!({})).await.expect(200);

@@ -38,10 +38,12 @@ fn settings(data_dir: &Path, flags: &[&str]) -> Settings {
     let command = Settings::augment_args(clap::Command::new("tests")).mut_args(|arg| arg.env(Resettable::Reset));
     let data_dir = data_dir.to_str().unwrap();
     // Tests of the rate limits switch them on; all others would have to wait for them.
-    let given = ["tests", "--listen", "127.0.0.1:0", "--bcrypt-cost", "10", "--rate-limits", "off"];
+    let given = ["tests", "--listen", "127.0.0.1:0", "--rate-limits", "off"];
     let given = given.into_iter().chain(["--data-dir", data_dir]).chain(flags.iter().copied());
     let command = command.args_override_self(true);
-    Settings::from_arg_matches(&command.try_get_matches_from(given).unwrap()).unwrap()
+    let settings = Settings::from_arg_matches(&command.try_get_matches_from(given).unwrap()).unwrap();
+    // The lowest cost that there is, below what can be set: hashing would take a third of the time of all tests.
+    Settings { bcrypt_cost: 4, ..settings }
 }
 
 impl TestApp {

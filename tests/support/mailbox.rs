@@ -125,7 +125,7 @@ impl TestDatabase {
 pub fn insert_mails_sql(count: usize) -> String {
     format!(
         "with a as (insert into addresses select 'p' || n || '@example.com', \
-                    '$bcrypt-sha256$v=2,t=2b,r=10$......................$', now() \
+                    '$bcrypt-sha256$v=2,t=2b,r=4$......................$', now() \
                     from generate_series(1, {count}) n returning canonical), \
               u as (insert into users (id, email, email_canonical, password_hash, password_set_at, credential_version, created_at) \
                     select gen_random_uuid(), canonical, canonical, 'x', now(), gen_random_uuid(), now() from a returning email) \
