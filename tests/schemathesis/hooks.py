@@ -13,6 +13,7 @@ MAY_BE_REFUSED = {
     ("/login", "/email"): {"malformed", "too_long", "required"},  # one of the two names is required ...
     ("/login", "/username"): {"ambiguous"},  # ... and not both
     ("/confirm/code", "/code"): {"malformed"},  # eight digits somewhere in the text
+    ("/verify", "/fresh"): {"malformed"},  # a duration
     ("/resend", "/email"): {"malformed", "too_long"},
     ("/password/forgot", "/email"): {"malformed", "too_long"},
     ("/password/reset", "/password"): {"too_guessable", "control_character", "too_short"},

@@ -116,6 +116,9 @@ async fn the_query_can_ask_for_more() {
     }
     verify(&app.visitor(), "?fresh=1h").await.expect(401);
     verify(&app.unconfirmed("bob").await, "?fresh=1h").await.expect_problem(403, "unconfirmed");
+    // A sign-in in the future: the clock was wrong then, or is now.
+    app.clock.advance(Duration::hours(-2));
+    verify(&ada, "?fresh=15m").await.expect_problem(403, "reauthentication_required");
 }
 
 const LOGIN: &str = "--login-url=https://app.example.com/sign-in?from=proxy";
