@@ -53,12 +53,11 @@ async fn a_visitor_and_an_unconfirmed_user_do_not_pass() {
 #[tokio::test]
 async fn a_session_that_ended_is_refused_at_the_next_request_on_every_instance() {
     let app = TestApp::start().await;
+    let (ada, bob) = (app.member("ada").await, app.member("bob").await);
     let other = app.beside(|_| ()).await;
-    let ada = app.member("ada").await;
     verify(&ada.at(&other), "").await.expect(200);
     ada.post("/logout").await.expect(204);
     verify(&ada.at(&other), "").await.expect(401);
-    let bob = app.member("bob").await;
     crate::user_commands::user(&app, &["disable", "bob"]).expect_success();
     verify(&bob.at(&other), "").await.expect(401);
 }
