@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use super::value::web_url;
+
 /// An http or https URL without query, fragment and credentials. A slash at its end does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Url);
@@ -33,10 +35,7 @@ impl FromStr for PublicUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut url = Url::parse(text).map_err(|_| "must be an http:// or https:// URL")?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err("must be an http:// or https:// URL".into());
-        }
+        let mut url = web_url(text)?;
         let has_credentials = !url.username().is_empty() || url.password().is_some();
         if has_credentials || url.query().is_some() || url.fragment().is_some() {
             return Err("must be scheme, host, port and path alone, as in https://app.example.com/auth".into());

@@ -136,6 +136,14 @@ pub fn link_template(text: &str) -> Result<LinkTemplate, String> {
     }
 }
 
+/// Reads an http or https URL.
+pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("must be an http:// or https:// URL".into()),
+    }
+}
+
 /// Reads an `smtp` or `smtps` URL.
 pub fn smtp_url(text: &str) -> Result<Secret, String> {
     let url = Url::parse(text).map_err(|_| "must be an smtp:// or smtps:// URL")?;

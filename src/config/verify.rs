@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::Settings;
+use super::value::web_url;
 
 /// Where visitors of the applications behind `/verify` sign in.
 #[derive(Clone, Debug)]
@@ -24,10 +25,7 @@ impl VerifyConfig {
 
 /// Reads the URL of a page.
 pub fn page_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "must be an http:// or https:// URL")?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err("must be an http:// or https:// URL".into());
-    }
+    let url = web_url(text)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must have no credentials in it".into());
     }

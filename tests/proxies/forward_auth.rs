@@ -4,7 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::stage::{Stage, from_guide, request_head};
-use crate::support::envoy::Envoy;
+use crate::support::envoy;
 use crate::support::proxies::RealProxy;
 use crate::support::{Credential, eventually};
 use crate::token::verified;
@@ -197,7 +197,7 @@ async fn nginx_lets_only_confirmed_users_through() {
 #[tokio::test]
 async fn a_double_of_envoy_lets_only_confirmed_users_through() {
     let stage = Stage::new(async |address: &str, service: &str, application: &str| {
-        Some(Envoy::start(address, service, application))
+        Some(envoy::start(address, service, application))
     });
     let stage = stage.await.unwrap();
     stage.who_passes().await;

@@ -61,7 +61,7 @@ impl<P> Stage<P> {
         let app = TestApp::with_flags(&flags).await;
         let backend = Backend::start();
         let service = app.http.base.trim_start_matches("http://").to_owned();
-        let proxy = start(&address, &service, &backend.address).await?;
+        let proxy = start(&address, &service, backend.address()).await?;
         let none = reqwest::redirect::Policy::none();
         let client = reqwest::Client::builder().redirect(none).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Some(Self { app, _proxy: proxy, base: origin, backend, client })

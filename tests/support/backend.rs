@@ -1,10 +1,10 @@
 //! An application behind a proxy: remembers what reaches it, and answers with it.
 
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::server::Server;
 
 /// A request that reached the application.
 #[derive(Clone, Debug)]
@@ -25,11 +25,8 @@ impl Seen {
 
 /// A running application; dropping it stops it.
 pub struct Backend {
-    /// Host and port.
-    pub address: String,
+    server: Server,
     seen: Arc<Mutex<Vec<Seen>>>,
-    handle: ServerHandle,
-    thread: Option<JoinHandle<()>>,
 }
 
 async fn answer(req: HttpRequest, body: web::Payload, seen: web::Data<Mutex<Vec<Seen>>>) -> HttpResponse {
@@ -54,34 +51,20 @@ async fn answer(req: HttpRequest, body: web::Payload, seen: web::Data<Mutex<Vec<
 impl Backend {
     pub fn start() -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (report, reported) = std::sync::mpsc::channel();
-        let for_server = web::Data::from(seen.clone());
-        let thread = std::thread::spawn(move || {
-            rt::System::new().block_on(async move {
-                let server =
-                    HttpServer::new(move || App::new().app_data(for_server.clone()).default_service(web::to(answer)));
-                let server = server.workers(1).disable_signals().shutdown_timeout(0).bind("127.0.0.1:0").unwrap();
-                let address = server.addrs()[0].to_string();
-                let server = server.run();
-                report.send((address, server.handle())).unwrap();
-                server.await.unwrap();
-            });
+        let data = web::Data::from(seen.clone());
+        let server = Server::start("127.0.0.1:0", move |config| {
+            config.app_data(data.clone()).default_service(web::to(answer));
         });
-        let (address, handle) = reported.recv().unwrap();
-        Self { address, seen, handle, thread: Some(thread) }
+        Self { server, seen }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.server.address
     }
 
     /// What reached it since this was asked last.
     pub fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.seen.lock().unwrap())
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false));
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }

@@ -2,10 +2,9 @@
 //! registries has Envoy itself. It asks with the method, path and query of its client, sends on only what is listed, and
 //! lets only a 200 through.
 
-use std::thread::JoinHandle;
+use actix_web::{HttpRequest, HttpResponse, web};
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
+use super::server::Server;
 
 /// What Envoy sends to the service, beside method, path and query.
 const ALLOWED_HEADERS: [&str; 3] = ["authorization", "cookie", "accept"];
@@ -15,13 +14,6 @@ const ALLOWED_CLIENT_HEADERS: [&str; 2] = ["www-authenticate", "location"];
 const ALLOWED_UPSTREAM_HEADERS: [&str; 5] =
     ["x-auth-user-id", "x-auth-email", "x-auth-username", "x-auth-session-id", "x-auth-token"];
 
-/// A running double; dropping it stops it.
-pub struct Envoy {
-    handle: ServerHandle,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Clone)]
 struct Route {
     service: String,
     application: String,
@@ -67,33 +59,12 @@ fn answer(from: &reqwest::Response, headers: &[&str]) -> HttpResponse {
     answer.finish()
 }
 
-impl Envoy {
-    pub fn start(address: &str, service: &str, application: &str) -> Self {
-        let none = reqwest::redirect::Policy::none();
-        let client = reqwest::Client::builder().redirect(none).no_proxy().pool_max_idle_per_host(0).build().unwrap();
-        let route = Route { service: service.to_owned(), application: application.to_owned(), client };
-        let (address, (report, reported)) = (address.to_owned(), std::sync::mpsc::channel());
-        let thread = std::thread::spawn(move || {
-            rt::System::new().block_on(async move {
-                let route = web::Data::new(route);
-                let server = HttpServer::new(move || {
-                    let large = web::PayloadConfig::new(1 << 24);
-                    App::new().app_data(route.clone()).app_data(large).default_service(web::to(pass))
-                });
-                let server = server.workers(1).disable_signals().shutdown_timeout(0).bind(address).unwrap().run();
-                report.send(server.handle()).unwrap();
-                server.await.unwrap();
-            });
-        });
-        Self { handle: reported.recv().unwrap(), thread: Some(thread) }
-    }
-}
-
-impl Drop for Envoy {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false));
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+/// Starts the double; dropping the server stops it.
+pub fn start(address: &str, service: &str, application: &str) -> Server {
+    let none = reqwest::redirect::Policy::none();
+    let client = reqwest::Client::builder().redirect(none).no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let route = web::Data::new(Route { service: service.to_owned(), application: application.to_owned(), client });
+    Server::start(address, move |config| {
+        config.app_data(route.clone()).app_data(web::PayloadConfig::new(1 << 24)).default_service(web::to(pass));
+    })
 }

@@ -19,6 +19,7 @@ pub mod mailbox;
 pub mod proxies;
 pub mod proxy;
 pub mod raw;
+pub mod server;
 pub mod smtp;
 pub mod smtp_session;
 pub mod tls;
